@@ -1,0 +1,1 @@
+"""The ports of domain, made of disks, databases and networks. One sub-package a port."""

@@ -1,0 +1,1 @@
+"""Who may: passwords, tokens and the policy table."""

@@ -1,0 +1,1 @@
+"""Nouns, their rules, their ports and errors. Standard library only; no IO."""

@@ -1,0 +1,24 @@
+"""What time it is. Everything that needs the time is handed a Clock; only this module asks the machine."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Give the wall clock: aware, UTC, whole milliseconds (what every face and database keeps)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Give seconds that never run backwards, for durations and leases."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def monotonic(self) -> float:
+        return time.monotonic()

@@ -1,0 +1,275 @@
+"""
+Everything that can go wrong in a way a caller should tell apart.
+
+One class a fault, named by the noun, with a stable `code`. Messages are English, safe to show, and hold no secret and
+no path of the server; `hint` says what to do next. Faces turn a code into a status in one table each.
+"""
+
+from typing import ClassVar
+
+
+class LighterageError(Exception):
+    """The base of every fault that a caller may be told about."""
+
+    code: ClassVar[str]
+    hint: ClassVar[str] = ""
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+# ---- things and rights
+
+
+class NotFound(LighterageError):
+    """There is no such thing, or it is somebody else's: the two look the same on purpose."""
+
+    code = "not_found"
+    hint = "Check the id; a thing of another tenant and a missing thing look the same."
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"there is no such {kind}")
+        self.kind = kind
+
+
+class Conflict(LighterageError):
+    """The thing was changed by another, or one with the same unique value is there already."""
+
+    code = "conflict"
+    hint = "Read it again and repeat the change on what you find."
+
+
+class Unauthenticated(LighterageError):
+    """Nobody is logged in, or the credentials do not hold."""
+
+    code = "unauthenticated"
+    hint = "Log in and send the access token as 'Authorization: Bearer …'."
+
+
+class TokenInvalid(Unauthenticated):
+    """A token is forged, used up, revoked or made for another purpose."""
+
+    code = "token_invalid"
+
+
+class TokenExpired(Unauthenticated):
+    """A token's time has passed."""
+
+    code = "token_expired"
+    hint = "Get a new access token with your refresh token, or log in again."
+
+
+class InvalidCredentials(Unauthenticated):
+    """Name and password do not go together; which of them is wrong is not said."""
+
+    code = "invalid_credentials"
+    hint = "Check the user name or e-mail address and the password."
+
+    def __init__(self) -> None:
+        super().__init__("the user name or the password is wrong")
+
+
+class PermissionDenied(LighterageError):
+    """The caller is known, but may not do this."""
+
+    code = "permission_denied"
+    hint = "Ask an administrator of the tenant for the role or scope."
+
+
+class InvalidValue(LighterageError):
+    """A value that the caller sent cannot be right."""
+
+    code = "invalid_value"
+    hint = "Correct the named field and send the request again."
+
+    def __init__(self, message: str, *, path: tuple[str, ...] = (), reason: str = "invalid") -> None:
+        super().__init__(message)
+        self.path, self.reason = path, reason
+
+
+class CursorInvalid(InvalidValue):
+    """A cursor was made by another list, another order, or not by us."""
+
+    code = "cursor_invalid"
+    hint = "Start again without a cursor; a cursor goes only with the filter and order that made it."
+
+
+class CursorTooOld(LighterageError):
+    """The events after this cursor are no longer kept."""
+
+    code = "cursor_too_old"
+    hint = "Read the list anew, then subscribe without a cursor."
+
+    def __init__(self) -> None:
+        super().__init__("events as old as this cursor are no longer kept")
+
+
+class RateLimited(LighterageError):
+    """Too many tries in too short a time."""
+
+    code = "rate_limited"
+    hint = "Wait as long as Retry-After says."
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(f"too many requests; try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+# ---- uploads
+
+
+class OffsetMismatch(LighterageError):
+    """The request continues at another place than the stored bytes end."""
+
+    code = "offset_mismatch"
+    hint = "Ask for the offset with HEAD and continue from there."
+
+    def __init__(self, *, stored: int, requested: int) -> None:
+        super().__init__(f"upload stands at byte {stored}, request starts at {requested}")
+        self.stored, self.requested = stored, requested
+
+
+class LengthExceeded(LighterageError):
+    """More bytes than the upload's length, or a length past a limit."""
+
+    code = "length_exceeded"
+    hint = "Send no more than the declared length; a larger file needs a larger limit."
+
+
+class LengthUnknown(LighterageError):
+    """The upload's length has not been declared and this act needs it."""
+
+    code = "length_unknown"
+    hint = "Send Upload-Length with the last PATCH."
+
+    def __init__(self) -> None:
+        super().__init__("the upload's length has not been declared yet")
+
+
+class LengthMismatch(LighterageError):
+    """The upload's length is declared already, and this is another one."""
+
+    code = "length_mismatch"
+    hint = "An upload's length cannot change once it is declared."
+
+
+class ChecksumMismatch(LighterageError):
+    """The bytes that came are not the bytes that were announced. Nothing of them was kept."""
+
+    code = "checksum_mismatch"
+    hint = "Send the same chunk again from the same offset."
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(f"the {algorithm} checksum does not match the bytes received")
+        self.algorithm = algorithm
+
+
+class UploadComplete(LighterageError):
+    """The upload has all its bytes; nothing can be added."""
+
+    code = "upload_complete"
+    hint = "Nothing is left to send; find the file in the list of files."
+
+    def __init__(self) -> None:
+        super().__init__("the upload is already complete")
+
+
+class UploadExpired(LighterageError):
+    """The upload was not finished in time, or was terminated; its bytes are gone."""
+
+    code = "upload_expired"
+    hint = "Start a new upload."
+
+    def __init__(self) -> None:
+        super().__init__("the upload has expired or was terminated")
+
+
+class UploadLocked(LighterageError):
+    """Another request is writing to this upload and could not be made to stop."""
+
+    code = "upload_locked"
+    hint = "Wait a moment and ask for the offset again."
+    retry_after_seconds = 1
+
+    def __init__(self) -> None:
+        super().__init__("another request is writing to this upload")
+
+
+class ContentTypeNotAllowed(LighterageError):
+    """The tenant does not take files of this type."""
+
+    code = "content_type_not_allowed"
+    hint = "See the tenant's limits for the types that are taken."
+
+
+class QuotaExceeded(LighterageError):
+    """The tenant has no room for this."""
+
+    code = "quota_exceeded"
+    hint = "Delete or purge files, or ask for a larger quota."
+
+
+# ---- files and SQL
+
+
+class FileNotReady(LighterageError):
+    """The file is there, but its bytes may not be read yet."""
+
+    code = "file_not_ready"
+    hint = "Try again when the file's status is READY."
+    retry_after_seconds = 5
+
+
+class RangeNotSatisfiable(LighterageError):
+    """No byte of the wanted range is in the file."""
+
+    code = "range_not_satisfiable"
+    hint = "Ask for a range inside the file's size."
+
+    def __init__(self, *, size: int) -> None:
+        super().__init__(f"the file has {size} bytes; the range lies outside")
+        self.size = size
+
+
+class SqlInvalid(LighterageError):
+    """The statement, or the file read with it, is at fault. `sql_code` is the S3 Select error code."""
+
+    code = "sql_invalid"
+    hint = "See docs/reference/sql.md for the dialect."
+
+    def __init__(self, message: str, *, sql_code: str) -> None:
+        super().__init__(message)
+        self.sql_code = sql_code
+
+
+class QueryLimitExceeded(LighterageError):
+    """The query ran past its time, scan or result limit."""
+
+    code = "query_limit_exceeded"
+    hint = "Narrow the query, add a LIMIT, or ask for larger limits."
+
+
+# ---- stores
+
+
+class StoreFull(LighterageError):
+    """The blob store has no room left; everything acknowledged before is safe."""
+
+    code = "store_full"
+    hint = "Try again later; the upload continues from where it stands once there is room."
+    retry_after_seconds = 30
+
+    def __init__(self) -> None:
+        super().__init__("the store has no room left")
+
+
+class StoreUnavailable(LighterageError):
+    """A store or database does not answer."""
+
+    code = "store_unavailable"
+    hint = "Try again in a moment; nothing was changed."
+    retry_after_seconds = 2
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the {what} does not answer")

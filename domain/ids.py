@@ -1,0 +1,78 @@
+"""
+Identifiers: a type's prefix and 128 bits in Crockford's base 32, as in `file_01kakc0f8sfxv8q7c3s3b2v4mn`.
+
+The form is TypeID's. Everything but an upload carries a UUIDv7, so ids sort by creation; an upload's id is
+wholly random, because who knows it holds half of what is needed to write to it.
+"""
+
+import re
+import secrets
+from datetime import datetime
+from typing import NewType
+from uuid import UUID
+
+TenantId = NewType("TenantId", str)
+UserId = NewType("UserId", str)
+FileId = NewType("FileId", str)
+UploadId = NewType("UploadId", str)
+SessionId = NewType("SessionId", str)
+EventId = NewType("EventId", str)
+
+# Things that belong to no single tenant (users, sessions, signing keys) are kept under this one.
+SYSTEM = TenantId("system")
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PATTERN = re.compile(r"([a-z]{1,16})_([0-7][0-9a-hjkmnp-tv-z]{25})", re.ASCII)
+_RANDOM_BITS = 74  # UUIDv7: 128 bits less 48 of time, 4 of version and 2 of variant
+
+
+def _encode(number: int) -> str:
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def _decode(text: str) -> int:
+    number = 0
+    for character in text:
+        number = number << 5 | _ALPHABET.index(character)
+    return number
+
+
+def _uuid7(now: datetime) -> int:
+    milliseconds = int(now.timestamp() * 1000)
+    random = secrets.randbits(_RANDOM_BITS)
+    return milliseconds << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (2**62 - 1)
+
+
+def new_tenant_id(now: datetime) -> TenantId:
+    return TenantId("tenant_" + _encode(_uuid7(now)))
+
+
+def new_user_id(now: datetime) -> UserId:
+    return UserId("user_" + _encode(_uuid7(now)))
+
+
+def new_file_id(now: datetime) -> FileId:
+    return FileId("file_" + _encode(_uuid7(now)))
+
+
+def new_session_id(now: datetime) -> SessionId:
+    return SessionId("session_" + _encode(_uuid7(now)))
+
+
+def new_event_id(now: datetime) -> EventId:
+    return EventId("event_" + _encode(_uuid7(now)))
+
+
+def new_upload_id() -> UploadId:
+    return UploadId("upload_" + _encode(secrets.randbits(128)))
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Tell whether `text` has the form of an id of this type; nothing else may reach a store as a key."""
+    match = _PATTERN.fullmatch(text)
+    return match is not None and match[1] == prefix
+
+
+def uuid_of(identifier: str) -> UUID:
+    """Give the same 128 bits in the form that REST clients know."""
+    return UUID(int=_decode(identifier.rpartition("_")[2]))

@@ -1,0 +1,1 @@
+"""Work off the request path: maintenance and queue workers."""

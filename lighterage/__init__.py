@@ -1,0 +1,1 @@
+"""The roof: settings, assembly and commands. The only room that names adapters."""

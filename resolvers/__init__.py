@@ -1,0 +1,1 @@
+"""GraphQL's root fields and its HTTP, WebSocket and SSE endpoint."""

@@ -1,0 +1,1 @@
+"""GraphQL types, inputs and errors, and the printed SDL. No root fields: those are in resolvers."""

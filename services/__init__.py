@@ -1,0 +1,1 @@
+"""Use cases: authorise, decide, put the ports in order. No request, no status code."""
