@@ -57,7 +57,7 @@ class BlobStore(Protocol):
 
         Returns when the chunks end, when they were all made durable. A fault that `chunks` raises is raised on after
         nothing is promised of this call; the given `writer` stays valid, and its next append writes over what was
-        left. On a store's own fault (full, away) it is the same.
+        left. On a store's own fault (full, away) it is the same, but that the fault's `kept` names what became durable.
         """
         ...
 

@@ -7,6 +7,8 @@ no path of the server; `hint` says what to do next. Faces turn a code into a sta
 
 from typing import ClassVar
 
+from domain.blob import BlobWriter
+
 
 class LighterageError(Exception):
     """The base of every fault that a caller may be told about."""
@@ -254,22 +256,24 @@ class QueryLimitExceeded(LighterageError):
 
 
 class StoreFull(LighterageError):
-    """The blob store has no room left; everything acknowledged before is safe."""
+    """The blob store has no room left. `kept` is what an append had made durable by then, if it could."""
 
     code = "store_full"
     hint = "Try again later; the upload continues from where it stands once there is room."
     retry_after_seconds = 30
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept: BlobWriter | None = None) -> None:
         super().__init__("the store has no room left")
+        self.kept = kept
 
 
 class StoreUnavailable(LighterageError):
-    """A store or database does not answer."""
+    """A store or database does not answer. `kept` is what an append had made durable by then, if it could."""
 
     code = "store_unavailable"
     hint = "Try again in a moment; nothing was changed."
     retry_after_seconds = 2
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, kept: BlobWriter | None = None) -> None:
         super().__init__(f"the {what} does not answer")
+        self.kept = kept
