@@ -1,0 +1,261 @@
+"""
+Uploads: transfers that are not finished yet, the rules of their state, and the commands that both protocols speak.
+
+Every rule takes values and gives a new value or raises; nothing here reads a byte or a clock.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+
+from domain.blob import BlobWriter
+from domain.errors import LengthExceeded, LengthMismatch, OffsetMismatch, UploadComplete, UploadExpired
+from domain.file import MetadataEntry, Resource, Visibility
+from domain.ids import FileId, UploadId, UserId
+from domain.records import Kind
+
+LENGTH_MAX = 2**63 - 1  # what every database, store and language keeps as a number
+
+
+class UploadStatus(Enum):
+    """
+    Where a transfer stands: created → in_progress → assembling → completed; or aborted, or expired.
+
+    ASSEMBLING: every byte is durable, the file's record is not yet there. Whoever finds it so carries on.
+    """
+
+    CREATED = "created"
+    IN_PROGRESS = "in_progress"
+    ASSEMBLING = "assembling"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+    @property
+    def is_open(self) -> bool:
+        return self in _OPEN
+
+    @property
+    def is_gone(self) -> bool:
+        return self in _GONE
+
+
+_OPEN = frozenset({UploadStatus.CREATED, UploadStatus.IN_PROGRESS})
+_GONE = frozenset({UploadStatus.ABORTED, UploadStatus.EXPIRED, UploadStatus.FAILED})
+
+
+class Concatenation(Enum):
+    """tus 1.0, concatenation: an upload may be a part of another, or be made of parts."""
+
+    NONE = "none"
+    PARTIAL = "partial"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """
+    One transfer. The record is the only truth about it: what it calls its offset is durable.
+
+    Attributes:
+        file_id: Chosen at creation, so that finishing it twice makes one file.
+        length: Bytes there will be; None while the client has not said.
+        writer: The blob so far; its size is the offset.
+        metadata_header: `Upload-Metadata` exactly as it came, for the answer to HEAD.
+        sha256: Digest that the client declared for the whole file, lower-case hex.
+        expires_at: When an unfinished upload is dropped.
+        file_expires_at: When the finished file is.
+        members: The partial uploads that a final one is made of.
+    """
+
+    id: UploadId
+    tenant_id: str
+    file_id: FileId
+    user_id: UserId | None
+    name: str
+    content_type: str
+    length: int | None
+    writer: BlobWriter
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    status: UploadStatus = UploadStatus.CREATED
+    metadata_header: str | None = None
+    metadata: tuple[MetadataEntry, ...] = ()
+    visibility: Visibility = Visibility.PRIVATE
+    resource: Resource | None = None
+    sha256: str | None = None
+    file_expires_at: datetime | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    concatenation: Concatenation = Concatenation.NONE
+    members: tuple[UploadId, ...] = ()
+    revision: int = 0
+
+    @property
+    def offset(self) -> int:
+        return self.writer.size_bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Every byte is durable; on a completed upload too."""
+        return self.length is not None and self.offset == self.length
+
+    def accept(self, offset: int, *, now: datetime) -> None:
+        """
+        Decide whether bytes may be added at `offset`, before any is read.
+
+        Raises:
+            UploadExpired: It is over, by time or by the client's will.
+            OffsetMismatch: The durable bytes end elsewhere.
+            UploadComplete: Nothing is missing any more.
+        """
+        if self.status.is_gone or (self.status.is_open and now >= self.expires_at):
+            raise UploadExpired
+        if offset != self.offset:
+            raise OffsetMismatch(stored=self.offset, requested=offset)
+        if not self.status.is_open:
+            raise UploadComplete
+
+    def room(self, *, length_max: int) -> int:
+        """Give how many bytes may still come: to the declared length, or to the limit while none is declared."""
+        return (self.length if self.length is not None else length_max) - self.offset
+
+    def declare_length(self, length: int, *, length_max: int) -> "Upload":
+        """
+        Fix the length of an upload that was created without one.
+
+        Raises:
+            LengthMismatch: Another one is declared, or more bytes than this are stored.
+            LengthExceeded: It is past `length_max`.
+        """
+        if self.length is not None and self.length != length:
+            raise LengthMismatch(f"the upload's length is {self.length}, not {length}")
+        if length < self.offset:
+            raise LengthMismatch(f"{self.offset} bytes are stored already; the length cannot be {length}")
+        check_length(length, length_max=length_max)
+        return replace(self, length=length, writer=replace(self.writer, length=length))
+
+    def advance(self, writer: BlobWriter, *, now: datetime, expires_at: datetime) -> "Upload":
+        """Record that the blob reaches further; with the last byte the upload starts assembling."""
+        assert writer.size_bytes >= self.offset, "an acknowledged offset never decreases"
+        moved = replace(self, writer=writer, updated_at=now, expires_at=expires_at, status=UploadStatus.IN_PROGRESS)
+        return replace(moved, status=UploadStatus.ASSEMBLING) if moved.is_whole else moved
+
+    def close(self, status: UploadStatus, *, now: datetime) -> "Upload":
+        """End it: COMPLETED, ABORTED, EXPIRED or FAILED."""
+        return replace(self, status=status, updated_at=now)
+
+
+UPLOADS = Kind(
+    "uploads",
+    Upload,
+    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint"),
+    unique=(("idempotency_key",),),
+    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at")),
+)
+
+
+def check_length(length: int, *, length_max: int) -> None:
+    """Raise LengthExceeded for a file longer than is taken."""
+    if length > length_max:
+        raise LengthExceeded(f"a file of {length} bytes is larger than the {length_max} bytes that are taken")
+
+
+# ---- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What the bytes of one request must hash to. `digest` None: it comes in the trailer, after the body."""
+
+    algorithm: str
+    digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUpload:
+    """
+    Begin an upload.
+
+    Attributes:
+        length: None where it is to be declared later.
+        metadata: Decoded, in the order sent; `metadata_header` is the same as it came.
+        has_body: The request carries the first bytes.
+        body_length: Bytes of this request's body, None where it does not say (chunked).
+        is_last: The body reaches the file's end (IETF draft: `Upload-Complete: ?1`); None: the length tells (tus 1.0).
+        digest: SHA-256 of the whole file, where the client declared it.
+    """
+
+    length: int | None
+    metadata: tuple[tuple[str, bytes], ...] = ()
+    metadata_header: str | None = None
+    has_body: bool = False
+    body_length: int | None = None
+    content_type: str | None = None
+    is_last: bool | None = None
+    checksum: Checksum | None = None
+    digest: bytes | None = None
+    concatenation: Concatenation = Concatenation.NONE
+    members: tuple[UploadId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppendBytes:
+    """
+    Continue an upload at `offset`.
+
+    Attributes:
+        body_length: Bytes of this request's body, None where it does not say.
+        length: Declared with this request, for an upload created without.
+        is_last: As in CreateUpload.
+    """
+
+    upload_id: UploadId
+    offset: int  # >= 0, parsed and checked
+    body_length: int | None = None
+    length: int | None = None
+    is_last: bool | None = None
+    checksum: Checksum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus:
+    upload_id: UploadId
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateUpload:
+    upload_id: UploadId
+
+
+@dataclass(frozen=True, slots=True)
+class GetOptions:
+    """What the server can do, for anyone who asks."""
+
+
+Command = CreateUpload | AppendBytes | GetStatus | TerminateUpload | GetOptions
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """
+    What a service needs to begin an upload, whichever face it came through; checked values only.
+
+    `length` None: declared later.
+    """
+
+    name: str
+    length: int | None = None
+    content_type: str = "application/octet-stream"
+    metadata: tuple[MetadataEntry, ...] = ()
+    metadata_header: str | None = None
+    visibility: Visibility = Visibility.PRIVATE
+    resource: Resource | None = None
+    sha256: str | None = None
+    file_expires_at: datetime | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    concatenation: Concatenation = Concatenation.NONE
+    members: tuple[UploadId, ...] = field(default=())
