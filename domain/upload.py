@@ -4,9 +4,11 @@ Uploads: transfers that are not finished yet, the rules of their state, and the 
 Every rule takes values and gives a new value or raises; nothing here reads a byte or a clock.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from typing import Protocol
 
 from domain.blob import BlobWriter
 from domain.errors import LengthExceeded, LengthMismatch, OffsetMismatch, UploadComplete, UploadExpired
@@ -161,6 +163,45 @@ def check_length(length: int, *, length_max: int) -> None:
     """Raise LengthExceeded for a file longer than is taken."""
     if length > length_max:
         raise LengthExceeded(f"a file of {length} bytes is larger than the {length_max} bytes that are taken")
+
+
+# ---- the body of a request
+
+
+class BodyEnd(Enum):
+    """How a request's body came to its end."""
+
+    COMPLETE = "complete"
+    CUT = "cut"  # the client went away: close, reset, half close
+    STOPPED = "stopped"  # by us, since a newer request wants the upload
+    IDLE = "idle"  # nothing came for too long
+
+
+class Body(Protocol):
+    """
+    The bytes of one request, read once.
+
+    Attributes:
+        received: Bytes taken so far.
+        ended_by: How it ended; None before that.
+    """
+
+    received: int
+    ended_by: BodyEnd | None
+
+    def chunks(self, *, limit: int, checksum: "Checksum | None" = None) -> AsyncIterator[bytes]:
+        """
+        Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
+
+        Raises (from the iteration):
+            LengthExceeded: More than `limit` bytes came.
+            ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End the body where it is; from any task, more than once, also after it ended."""
+        ...
 
 
 # ---- commands
