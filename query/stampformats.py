@@ -36,6 +36,10 @@ _BASE: Final = (
     # A date is written without the T that its literal may end in.
     """s3_stamp_text(v) AS CASE WHEN strlen(v) = 11 THEN v[1:10] ELSE v END""",
     """s3_offset(v) AS CASE WHEN strlen(v) <= 11 THEN '-00:00' WHEN ends_with(v, 'Z') THEN 'Z' ELSE right(v, 6) END""",
+    # A moment of the engine as text: no fraction where there is none, else without zeros at its end.
+    r"""s3_written_moment(t) AS strftime(t, '%Y-%m-%dT%H:%M:%S')
+        || CASE WHEN epoch_ns(t) % 1000000000 = 0 THEN ''
+           ELSE rtrim('.' || lpad(CAST(epoch_ns(t) % 1000000000 AS VARCHAR), 9, '0'), '0') END || 'Z'""",
     """s3_has_seconds(v) AS strlen(v) > 16 AND v[17:17] = ':'""",
     r"""s3_fraction(v) AS regexp_extract(v, '\.[0-9]+')""",
     """s3_level(v) AS CASE WHEN strlen(v) = 5 THEN 1 WHEN strlen(v) = 8 THEN 2 WHEN strlen(v) <= 11 THEN 3
