@@ -1,8 +1,8 @@
 """
 The event stream of SelectObjectContent: messages with headers and two checksums each.
 
-Records, Stats, Progress, Cont and End as S3 Select sends them, and the error message that ends a stream. Bytes in, bytes
-out; who sends them and when is the wire call's business.
+Records, Stats, Progress, Cont and End as S3 Select sends them, and the error message that ends a stream. Bytes in,
+bytes out; who sends them and when is the wire call's business.
 
 Source: Amazon S3 API reference, "Appendix: SelectObjectContent Response".
 """

@@ -15,11 +15,11 @@ def test_messages_are_what_the_sdk_reads() -> None:
     """botocore checks both checksums and the lengths of every message."""
     stream = writers.records(b"a,b\n") + writers.continuation() + writers.end()
 
-    assert [
+    assert read(stream) == [
         ({":message-type": "event", ":event-type": "Records", ":content-type": "application/octet-stream"}, b"a,b\n"),
         ({":message-type": "event", ":event-type": "Cont"}, b""),
         ({":message-type": "event", ":event-type": "End"}, b""),
-    ] == read(stream)
+    ]
 
 
 def test_statistics_carry_the_three_counts() -> None:
@@ -30,12 +30,12 @@ def test_statistics_carry_the_three_counts() -> None:
     counts = b"<BytesScanned>3</BytesScanned><BytesProcessed>2</BytesProcessed><BytesReturned>1</BytesReturned>"
     assert b"<Stats>" + counts + b"</Stats>" in stats[1]
     assert b"<Progress>" + counts + b"</Progress>" in progress[1]
-    assert ("Stats", "Progress") == (stats[0][":event-type"], progress[0][":event-type"])
+    assert (stats[0][":event-type"], progress[0][":event-type"]) == ("Stats", "Progress")
 
 
 def test_error_ends_a_stream() -> None:
     """An error after the first record has no status code any more; it is a message."""
     ((headers, payload),) = read(writers.error("CastFailed", "no number"))
 
-    assert {":error-code": "CastFailed", ":error-message": "no number", ":message-type": "error"} == headers
-    assert b"" == payload
+    assert headers == {":error-code": "CastFailed", ":error-message": "no number", ":message-type": "error"}
+    assert payload == b""
