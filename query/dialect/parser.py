@@ -465,7 +465,7 @@ class _Parser:
 
     def _case(self) -> Expr:
         pos = self._next().pos
-        operand = None if self._is_word("WHEN") else self._expression()
+        operand = None if self._is_word("WHEN", "END") else self._expression()
         if not self._is_word("WHEN"):
             raise self._error("ParseExpectedWhenClause")
         whens: list[When] = []
