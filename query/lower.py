@@ -301,7 +301,9 @@ class Lowering:
             case "EXTRACT":
                 return self._let(args[0], lambda stamp: f"s3_extract_{node.keyword.lower()}({stamp})")
             case "DATE_ADD":
-                return self._let(args[1], lambda stamp: f"s3_add_{node.keyword.lower()}({args[0]}, {stamp}, {node.pos})")
+                return self._let(
+                    args[1], lambda stamp: f"s3_add_{node.keyword.lower()}({args[0]}, {stamp}, {node.pos})"
+                )
             case "DATE_DIFF":
                 return f"s3_diff_{node.keyword.lower()}({self.instant(node.args[0])}, {self.instant(node.args[1])})"
             case "TO_STRING":

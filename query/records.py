@@ -36,8 +36,8 @@ def record_sql(query: Query, lowering: Lowering, writing: Writing, rest: str) ->
     """
     The statement that gives the text of each record, with its delimiter, as column `t`.
 
-    Three layers: values, their texts, the record. A text is named many times where it may need quotes; what it is made of
-    must not be repeated each time, or the planner of the engine takes longer than the scan.
+    Three layers: values, their texts, the record. A text is named many times where it may need quotes; what it is made
+    of must not be repeated each time, or the planner of the engine takes longer than the scan.
 
     Args:
         query: What is asked.

@@ -92,8 +92,7 @@ def _add(part: str) -> str:
 
 # Source: user guide, DATE_DIFF: "need to be at least 24h apart to be 1 day apart"; whole units, of moments in UTC.
 _DIFF: Final = tuple(
-    f"s3_diff_{part}(a, b) AS datesub('{part}', make_timestamp(a), make_timestamp(b))"
-    for part in _LEVELS
+    f"s3_diff_{part}(a, b) AS datesub('{part}', make_timestamp(a), make_timestamp(b))" for part in _LEVELS
 )
 
 _NUMBER_OF: Final = {

@@ -4,6 +4,7 @@ Time stamps: their text form and the patterns of TO_STRING and TO_TIMESTAMP.
 A time stamp keeps the precision and the offset it was written with, so its value here is its text. Pure functions.
 """
 
+import itertools
 import re
 from datetime import date
 from typing import Final
@@ -134,7 +135,7 @@ def _is_whole(letters: set[str]) -> bool:
     """A time stamp has no day without a month, no hour without a day, and always a year."""
     order = ({"y"}, {"M"}, {"d"}, {"H", "h"}, {"m"}, {"s"}, {"S", "n"})
     given = [bool(letters & group) for group in order]
-    is_gapless = all(coarser or not finer for coarser, finer in zip(given, given[1:], strict=False))
+    is_gapless = all(coarser or not finer for coarser, finer in itertools.pairwise(given))
     return is_gapless and (given[3] or not letters & {"X", "x", "a"})
 
 

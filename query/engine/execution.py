@@ -244,7 +244,7 @@ class Execution:
         where = "" if query.where is None else f"WHERE {lowering.truth(query.where)}"
         if self._aggregation is not None:
             wanted = self._aggregation.select_list(lowering)
-            return f"SELECT {wanted} {self._from(view, records)} {where}"  # noqa: S608  # built from the tree
+            return f"SELECT {wanted} {self._from(view, records)} {where}"  # built from the tree
         writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output), view.is_ragged)
         limit = "" if self._remaining is None else f"LIMIT {self._remaining}"
         # A view knows what to read when all expressions have been made.
@@ -253,7 +253,9 @@ class Execution:
 
     def _from(self, view: View, records: int | None) -> str:
         source = view.source_sql()
-        return f"FROM {source}" if records is None else f"FROM (SELECT * FROM {source} LIMIT {records})"
+        if records is not None:
+            source = f"(SELECT * FROM {source} LIMIT {records})"  # noqa: S608  # built from the tree
+        return f"FROM {source}"
 
     def widen_scale(self) -> bool:
         """Keep more fractional digits from now on; False when there are no more."""
