@@ -238,6 +238,8 @@ class Lowering:
         if source is Type.JSON:
             if target is Type.JSON:
                 return value
+            if target is Type.FLOAT:
+                return f"s3_json_float({value}, {node.pos})"
             source, value = Type.FIELD, f"s3_json_text({value})"
         if target is Type.JSON:
             return f"to_json({self._text(node.operand)})" if source is Type.TIMESTAMP else f"to_json({value})"
