@@ -28,6 +28,7 @@ from query.readers import SLOT_BYTES, Slot
 from query.streams import ByteSource, LocalSource
 
 _FILES_MAX: Final = 64
+_NOW: Final = "SELECT strftime(CAST(now() AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%g') || 'Z'"
 _STACK_BYTES: Final = 64 << 20  # of each thread: room for deep expressions in the engine's planner
 
 
