@@ -72,8 +72,8 @@ class QueryEngine:
     """
     A pool of locked worker processes.
 
-    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); without it the worker asks its
-    engine. `is_locked` is False only in the test that proves the lock.
+    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); without it the worker asks
+    its engine. `is_locked` is False only in a test that proves the lock.
     """
 
     def __init__(

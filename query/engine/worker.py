@@ -126,9 +126,9 @@ class Worker:
                 raise QueryError("OverMaxResultSize")
             self._send(Frame.ROWS, rows_head(count), text)
 
-        execution = Execution(
-            Job(request.sql, opened.query, request.output, request.now), opened.reader, self._cursors, sink
-        )
+        now = request.now or str(rows(self._cursors[0], _NOW)[0][0])
+        job = Job(request.sql, opened.query, request.output, now)
+        execution = Execution(job, opened.reader, self._cursors, sink)
         running.execution = execution
         if running.is_cancelled:
             raise Stopped
