@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 
 from query.dialect.nodes import Type
-from query.engine.connection import Interrupted, Limits, connect
+from query.engine.connection import Interrupted, Limits, connect, rows
 from query.engine.execution import Execution, Job, Stopped
 from query.engine.frames import Frame, receive, rows_head, send
 from query.engine.opening import open_input
