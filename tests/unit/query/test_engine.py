@@ -169,6 +169,19 @@ async def test_parquet_is_read_by_the_columns_and_row_groups_that_are_asked_for(
     assert reader.read_bytes < reader.size / 2
 
 
+async def test_parquet_filter_is_asked_of_bloom_filters_too(engine: QueryEngine, tmp_path: Path) -> None:
+    """A column of few values has a dictionary and a Bloom filter beside its pages."""
+    path = tmp_path / "cities.parquet"
+    source = "SELECT i, ['Oslo', 'Bergen', 'Porto'][1 + i % 3] AS city FROM range(300000) t(i)"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({source}) TO '{path}'")
+    sql = "SELECT COUNT(*) FROM S3Object WHERE city = 'Oslo' AND i > 299990"
+    async with engine.open(sql, path, input=InputFormat(kind=Kind.PARQUET)) as result:
+        rows = [row async for batch in result for row in batch]
+
+    assert rows == [[3]]
+
+
 async def test_result_limit_ends_the_query(tmp_path: Path, orders: Path) -> None:
     """A result that grows too large fails; so does a source that is too large to be read."""
     path = tmp_path / "large.csv"
