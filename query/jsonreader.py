@@ -229,6 +229,7 @@ class JsonView:
         self._texts: list[str] = []
         self._spellings: dict[str, str | None] = {}
         self._is_checked = reader.always_checks
+        self._has_escapes = slot.map.find(b"\\", 0, slot.size) >= 0
         self._is_split = False
         wanted = reader.wanted
         self._is_fast = not (wanted.unnest or wanted.needs_row)
@@ -265,6 +266,12 @@ class JsonView:
         if value not in self._texts:
             self._texts.append(value)
         return f"t{self._texts.index(value)}"
+
+    def json_text(self, value: str) -> str:
+        if self._is_fast and not self._has_escapes:
+            # What is between the quotes is the text, and the engine's reader gives no null.
+            return f"trim(CAST({value} AS VARCHAR), '\"')"
+        return f"s3_json_text({value})"
 
     def _found(self, value: str, steps: Sequence[Step]) -> str:
         path = ""
@@ -327,7 +334,7 @@ class JsonView:
     def _with_texts(self, source: str) -> str:
         if not self._texts:
             return source
-        texts = ", ".join(f"s3_json_text({value}) AS t{number}" for number, value in enumerate(self._texts))
+        texts = ", ".join(f"{self.json_text(value)} AS t{number}" for number, value in enumerate(self._texts))
         return f"(SELECT *, {texts} FROM {source})"  # noqa: S608  # no text of the user
 
     def _lines_sql(self) -> str:
@@ -351,7 +358,8 @@ class JsonView:
         return None
 
     def is_clean(self, output: OutputFormat) -> bool:
-        return False
+        # Without escapes no text holds a line end.
+        return self._is_fast and not self._has_escapes and output.record_delimiter in ("\n", "\r\n")
 
     @property
     def is_ragged(self) -> bool:

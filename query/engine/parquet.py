@@ -186,6 +186,9 @@ class ParquetView:
     def member_text(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
 
+    def json_text(self, value: str) -> str:
+        return f"s3_json_text({value})"
+
     def source_sql(self) -> str:
         names = ", ".join(f"c{index}" for index in range(len(self._reader.names)))
         return f"{_table(self._slot)} AS t({names})"

@@ -159,6 +159,12 @@ async def test_columns_of_a_file_are_described(engine: QueryEngine, orders: Path
     typed = await engine.describe(parquet, InputFormat(kind=Kind.PARQUET))
 
     assert [column.name for column in named] == ["id", "city", "amount"]
+    assert [(key.name, key.type) for key in keys] == [
+        ("id", "json"),
+        ("city", "string"),
+        ("paid", "bool"),
+        ("parts", "json"),
+    ]
     assert [column.name for column in numbered] == ["_1", "_2", "_3"]
     assert [(column.name, column.type) for column in typed] == [("i", "int"), ("s", "string")]
 
