@@ -16,6 +16,7 @@ METADATA_ENTRIES_MAX = 64
 METADATA_KEY_LENGTH_MAX = 128
 METADATA_VALUE_LENGTH_MAX = 4096
 RESOURCE_LENGTH_MAX = 128
+EVERYONE = "*"
 
 # What S3's user guide lists as safe in object keys everywhere. '@' and '+' need an escape in URLs only.
 _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9!_.*'()@+-]")
@@ -90,6 +91,13 @@ class File:
         return fold(self.name)
 
     @property
+    def audience(self) -> str:
+        """Who finds this file in lists: one user, or `EVERYONE` in the tenant."""
+        if self.visibility in (Visibility.TENANT, Visibility.PUBLIC) or self.uploaded_by is None:
+            return EVERYONE
+        return self.uploaded_by
+
+    @property
     def resource_type(self) -> str | None:
         return self.resource.type if self.resource else None
 
@@ -115,6 +123,7 @@ FILES = Kind(
         "sha256",
         "status",
         "visibility",
+        "audience",
         "uploaded_by",
         "resource_type",
         "resource_id",
@@ -133,6 +142,7 @@ FILES = Kind(
         ("deleted_at", "uploaded_by", "created_at"),
         ("number",),
         ("expires_at",),
+        ("sha256",),
     ),
     sequence="number",
 )

@@ -100,6 +100,11 @@ class Upload:
         return self.writer.size_bytes
 
     @property
+    def reserved_bytes(self) -> int:
+        """What it holds of the tenant's quota: its length, or what came while that is unknown."""
+        return self.length if self.length is not None else self.offset
+
+    @property
     def is_whole(self) -> bool:
         """Every byte is durable; on a completed upload too."""
         return self.length is not None and self.offset == self.length
@@ -193,14 +198,20 @@ class Body(Protocol):
         """
         Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
 
+        After a pause `ended_by` is still None and `chunks` continues where it was; never pause one with a checksum.
+
         Raises (from the iteration):
             LengthExceeded: More than `limit` bytes came.
             ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
         """
         ...
 
+    def pause(self) -> None:
+        """End the present `chunks` where it is, so that what came can be stored; `chunks` may be called again."""
+        ...
+
     def stop(self) -> None:
-        """End the body where it is; from any task, more than once, also after it ended."""
+        """End the body where it is, for good; from any task, more than once, also after it ended."""
         ...
 
 
