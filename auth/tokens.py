@@ -6,6 +6,7 @@ Refresh tokens are not signed but random, since they must be looked up anyhow (s
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,7 +81,7 @@ class TokenService:
         jwk = json.loads(OKPAlgorithm.to_jwk(self._public))
         return {"keys": [{**jwk, "kid": self._key_id, "use": "sig", "alg": ALGORITHM}]}
 
-    def _issue(self, audience: str, expires_at: datetime, claims: dict[str, object]) -> str:
+    def _issue(self, audience: str, expires_at: datetime, claims: Mapping[str, object]) -> str:
         content = {
             "iss": self._issuer,
             "aud": audience,

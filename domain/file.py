@@ -62,6 +62,7 @@ class File:
         number: Counts up within the tenant: the integer id of the REST face.
         content_type: Found in the first bytes where they tell, else as declared.
         sha256: Of the whole content, lower-case hex; None until it was computed.
+        sha256_declared: What the client said it would be.
         etag: Of the blob, strong, without quotes.
         revision: The version that optimistic updates name.
     """
@@ -77,6 +78,7 @@ class File:
     created_at: datetime
     updated_at: datetime
     sha256: str | None = None
+    sha256_declared: str | None = None
     status: FileStatus = FileStatus.READY
     visibility: Visibility = Visibility.PRIVATE
     resource: Resource | None = None

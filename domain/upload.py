@@ -62,6 +62,7 @@ class Upload:
 
     Attributes:
         file_id: Chosen at creation, so that finishing it twice makes one file.
+        content_type: As declared; once `is_sniffed`, as found in the first bytes.
         length: Bytes there will be; None while the client has not said.
         writer: The blob so far; its size is the offset.
         metadata_header: `Upload-Metadata` exactly as it came, for the answer to HEAD.
@@ -91,6 +92,7 @@ class Upload:
     file_expires_at: datetime | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    is_sniffed: bool = False
     concatenation: Concatenation = Concatenation.NONE
     members: tuple[UploadId, ...] = ()
     revision: int = 0
