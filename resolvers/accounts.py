@@ -55,9 +55,7 @@ async def log_in(
     info: Info, input: Annotated[LogInInput, strawberry.argument(description="Who logs in.")]
 ) -> LogInPayload | None:
     try:
-        issued = await info.context.services.accounts.log_in(
-            input.email, input.password, client=info.context.client
-        )
+        issued = await info.context.services.accounts.log_in(input.email, input.password, client=info.context.client)
     except LighterageError as error:
         return LogInPayload(user_errors=refusal(error))
     return LogInPayload(session=session(issued))

@@ -17,7 +17,8 @@ from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
 from resolvers.loaders import Loader
-from schema.queries import SqlSchema
+from schema.enums import SqlFormat
+from schema.queries import SqlColumn, SqlSchema
 from schema.scalars import BIG_INT_MAX
 from services import Services
 
@@ -79,13 +80,14 @@ class RequestContext:
         return await self.services.accounts.memberships(self.principal)
 
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
-        return await self.services.files.download_url(
-            self.principal, file, ttl_seconds=ttl_seconds, inline=inline
-        )
+        return await self.services.files.download_url(self.principal, file, ttl_seconds=ttl_seconds, inline=inline)
 
     async def sql_schema(self, file: File) -> SqlSchema | None:
         found = await self.services.queries.schema_of(self.principal, file)
-        return None if found is None else sql_schema(found)
+        if found is None:
+            return None
+        columns = [SqlColumn(name=one.name, type=one.type, nullable=one.nullable) for one in found.columns]
+        return SqlSchema(format=SqlFormat(found.format.value), columns=columns)
 
     def upload_url(self, upload: Upload) -> str:
         return self.services.uploads.url_of(upload)

@@ -18,6 +18,8 @@ from resolvers.ids import check_count, known_file_ids, known_user_ids, parse_fil
 from schema.enums import OrderDirection
 from schema.errors import UserError, refusal, user_error
 from schema.files import (
+    BigIntFilter,
+    DateTimeFilter,
     DeleteFilesInput,
     DeleteFilesPayload,
     File,
@@ -29,6 +31,7 @@ from schema.files import (
     ResourceLinkInput,
     RestoreFilesInput,
     RestoreFilesPayload,
+    StringFilter,
     UpdateFileInput,
     UpdateFilePayload,
 )
@@ -126,28 +129,29 @@ async def file_events(
 def file_query(tenant_id: str | None, filter: FileFilter | None, order_by: FileOrder | None) -> FileQuery:
     """Put the operators of the API into the words of the service."""
     wanted = filter or FileFilter()
-    name, media, size = wanted.name, wanted.content_type, wanted.size
-    created, expires, resource = wanted.created_at, wanted.expires_at, wanted.resource
+    name, media = wanted.name or StringFilter(), wanted.content_type or StringFilter()
+    size, resource = wanted.size or BigIntFilter(), wanted.resource
+    created, expires = wanted.created_at or DateTimeFilter(), wanted.expires_at or DateTimeFilter()
     return FileQuery(
         tenant_id=None if tenant_id is None else parse_tenant_id(tenant_id),
         search=wanted.search,
-        name_eq=name and name.eq,
-        name_in=name and _tuple(name.in_),
-        name_prefix=name and name.starts_with,
-        content_type_eq=media and media.eq,
-        content_type_in=media and _tuple(media.in_),
-        content_type_prefix=media and media.starts_with,
+        name_eq=name.eq,
+        name_in=_tuple(name.in_),
+        name_prefix=name.starts_with,
+        content_type_eq=media.eq,
+        content_type_in=_tuple(media.in_),
+        content_type_prefix=media.starts_with,
         statuses=None if wanted.status is None else tuple(FileStatusRecord(item.value) for item in wanted.status),
         visibilities=None if wanted.visibility is None else tuple(Visibility(item.value) for item in wanted.visibility),
-        resource_type=resource and resource.type,
-        resource_ids=resource and _tuple(resource.ids),
+        resource_type=None if resource is None else resource.type,
+        resource_ids=None if resource is None else _tuple(resource.ids),
         uploaded_by=None if wanted.uploaded_by is None else tuple(known_user_ids(wanted.uploaded_by)),
-        size_min=size and size.gte,
-        size_max=size and size.lte,
-        created_from=created and created.gte,
-        created_before=created and created.lt,
-        expires_from=expires and expires.gte,
-        expires_before=expires and expires.lt,
+        size_min=size.gte,
+        size_max=size.lte,
+        created_from=created.gte,
+        created_before=created.lt,
+        expires_from=expires.gte,
+        expires_before=expires.lt,
         sha256=wanted.sha256,
         deleted=bool(wanted.deleted),
         order=_order(order_by),

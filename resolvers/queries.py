@@ -39,3 +39,43 @@ async def select_rows(info: Info, input: InputArgument) -> AsyncGenerator[SqlFra
     async with aclosing(frames):
         async for frame in frames:
             yield frame_of(frame)
+
+
+def select_of(input: SelectInput) -> Select:
+    """
+    Put what is asked into the words of the service.
+
+    Raises:
+        InvalidValue: The scan range is no range.
+    """
+    if min(input.start_byte or 0, input.end_byte or 0) < 0:
+        raise InvalidValue("a scan range begins and ends at 0 or later", path=("start_byte",), reason="out_of_range")
+    return Select(
+        sql=input.sql,
+        format=None if input.format is None else Format(input.format.value),
+        csv_header=input.csv_header is not False,
+        csv_delimiter="," if input.csv_delimiter is None else input.csv_delimiter,
+        start_byte=input.start_byte,
+        end_byte=input.end_byte,
+    )
+
+
+def frame_of(frame: Rows | Progress | End) -> SqlFrame:
+    if isinstance(frame, Rows):
+        return SqlRows(columns=columns(frame.columns), rows=frame.rows)
+    if isinstance(frame, Progress):
+        return SqlProgress(bytes_scanned=BigInt(frame.bytes_scanned), bytes_total=BigInt(frame.bytes_total))
+    return SqlEnd(stats=stats(frame.stats))
+
+
+def columns(found: Sequence[Column]) -> list[SqlColumn]:
+    return [SqlColumn(name=column.name, type=column.type, nullable=column.nullable) for column in found]
+
+
+def stats(found: Stats) -> SqlStats:
+    return SqlStats(
+        bytes_scanned=BigInt(found.bytes_scanned),
+        bytes_returned=BigInt(found.bytes_returned),
+        rows_returned=found.rows_returned,
+        elapsed_ms=found.elapsed_ms,
+    )

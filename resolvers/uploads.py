@@ -1,6 +1,5 @@
 """Uploads: how one begins and ends, which there are, and how far one has come."""
 
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -8,6 +7,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.content import parse_media_type
 from domain.errors import InvalidValue, LighterageError, NotFound
 from domain.file import Visibility, parse_name
 from domain.page import PAGE_SIZE_MAX
@@ -28,13 +28,9 @@ from schema.uploads import (
     UploadProgress,
     status_of,
 )
+from services.uploads import parse_sha256
 
-CONTENT_TYPE_DEFAULT = "application/octet-stream"
 IDEMPOTENCY_KEY_LENGTH_MAX = 200
-CONTENT_TYPE_LENGTH_MAX = 255
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-# RFC 9110, 8.3.1: type/subtype of tokens; parameters may follow.
-_CONTENT_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+(\s*;[\x20-\x7e]*)?", re.ASCII)
 
 
 async def get_upload(
@@ -91,7 +87,7 @@ async def upload_progress(
                 upload=Upload.from_domain(frame.upload),
                 offset=BigInt(frame.offset),
                 size=None if frame.upload.length is None else BigInt(frame.upload.length),
-                bytes_per_second=None if frame.bytes_per_second is None else BigInt(int(frame.bytes_per_second)),
+                bytes_per_second=None if frame.bytes_per_second is None else BigInt(frame.bytes_per_second),
                 status=status_of(frame.upload),
                 at=frame.at,
             )
@@ -114,24 +110,19 @@ def new_upload(input: CreateUploadInput) -> NewUpload:
     Raises:
         InvalidValue: A value cannot be right; the path names the field.
     """
-    content_type = CONTENT_TYPE_DEFAULT if input.content_type is None else input.content_type
-    if len(content_type) > CONTENT_TYPE_LENGTH_MAX or not _CONTENT_TYPE.fullmatch(content_type):
-        raise InvalidValue("a media type has the form type/subtype", path=("content_type",))
     if input.size is not None and input.size < 0:
         raise InvalidValue("a size is not negative", path=("size",), reason="out_of_range")
-    if input.sha256 is not None and not _SHA256.fullmatch(input.sha256):
-        raise InvalidValue("a SHA-256 is 64 lower-case hex digits", path=("sha256",))
     if input.idempotency_key is not None and not 0 < len(input.idempotency_key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
         message = f"an idempotency key has 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
         raise InvalidValue(message, path=("idempotency_key",), reason="too_long")
     return NewUpload(
         name=parse_name(input.name),
         length=input.size,
-        content_type=content_type,
+        content_type=parse_media_type(input.content_type),
         metadata=metadata_of(input.metadata),
         visibility=Visibility.PRIVATE if input.visibility is None else Visibility(input.visibility.value),
         resource=resource_of(input.resource),
-        sha256=input.sha256,
+        sha256=None if input.sha256 is None else parse_sha256(input.sha256),
         file_expires_at=input.expires_at,
         idempotency_key=input.idempotency_key,
     )

@@ -16,6 +16,7 @@ from schema.context import Info
 from schema.directives import Auth, Cost
 from schema.enums import TenantRole
 from schema.errors import UserError
+from schema.fields import computed
 from schema.node import Node
 from schema.pagination import Connection, connection
 from schema.scalars import URL, BigInt
@@ -47,7 +48,7 @@ class Tenant(Node):
     created_at: datetime = strawberry.field(description="When it was founded.")
     record: strawberry.Private[TenantRecord]
 
-    @strawberry.field(description="How much it has stored.", directives=[Cost(weight=5)])
+    @computed(description="How much it has stored.", directives=[Cost(weight=5)])
     async def usage(self, info: Info) -> TenantUsage:
         usage = await info.context.usage_of(TenantId(self.record.id))
         return TenantUsage(
@@ -56,7 +57,7 @@ class Tenant(Node):
             bytes_in_flight=BigInt(usage.bytes_in_flight),
         )
 
-    @strawberry.field(description="What it may store.")
+    @computed(description="What it may store.")
     def limits(self, info: Info) -> TenantLimits:
         limits, size_max = self.record.limits, info.context.file_size_max
         return TenantLimits(
@@ -85,9 +86,7 @@ class Membership:
 
     @classmethod
     def from_domain(cls, record: MembershipRecord, tenant: TenantRecord) -> Self:
-        return cls(
-            tenant=Tenant.from_domain(tenant), role=TenantRole(record.role.value), joined_at=record.joined_at
-        )
+        return cls(tenant=Tenant.from_domain(tenant), role=TenantRole(record.role.value), joined_at=record.joined_at)
 
 
 @strawberry.type(description="Somebody who can log in.", directives=[Auth()])
@@ -98,7 +97,7 @@ class User(Node):
     email_verified_at: datetime | None = strawberry.field(description="When the address was proved to be theirs.")
     created_at: datetime = strawberry.field(description="When the account was made.")
 
-    @strawberry.field(
+    @computed(
         description="Tenants this user is a member of, in the order of joining. Only filled on oneself.",
         directives=[Cost(list_size=20, sized_by="first")],
     )
@@ -108,7 +107,7 @@ class User(Node):
         first: Annotated[int, strawberry.argument(description="At most so many, up to 100.")] = 20,
         after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
     ) -> Connection[Membership]:
-        is_self = self.id == info.context.principal.user_id
+        is_self = str(self.id) == info.context.principal.user_id
         pairs = await info.context.memberships() if is_self else ()
         return membership_page(pairs, first=first, after=after)
 

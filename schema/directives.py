@@ -15,8 +15,8 @@ from schema.enums import Scope, TenantRole
 )
 class Cost:
     weight: int = strawberry.directive_field(name="weight", default=1)
-    list_size: int | None = strawberry.directive_field(name="listSize", default=None)
-    sized_by: str | None = strawberry.directive_field(name="sizedBy", default=None)
+    list_size: int | None = strawberry.directive_field(name="listSize", default=strawberry.UNSET)
+    sized_by: str | None = strawberry.directive_field(name="sizedBy", default=strawberry.UNSET)
 
 
 @strawberry.schema_directive(
@@ -24,5 +24,5 @@ class Cost:
     description="It needs a signed-in user, optionally one with this scope or role in the tenant.",
 )
 class Auth:
-    scope: Scope | None = strawberry.directive_field(name="scope", default=None)
-    role: TenantRole | None = strawberry.directive_field(name="role", default=None)
+    scope: Scope | None = strawberry.directive_field(name="scope", default=strawberry.UNSET)
+    role: TenantRole | None = strawberry.directive_field(name="role", default=strawberry.UNSET)

@@ -74,7 +74,7 @@ ANSWERS: dict[str, Answer] = {
     "store_unavailable": Answer(ErrorCode.INTERNAL),
 }
 
-_USER_CODES = {code.value: code for code in UserErrorCode}
+_USER_CODES = {str(code.value): code for code in UserErrorCode}
 
 
 @strawberry.type(description="An error of one mutation that the caller can act on.")

@@ -21,6 +21,7 @@ from schema.enums import (
     Scope,
 )
 from schema.errors import UserError
+from schema.fields import computed
 from schema.node import Node
 from schema.queries import SqlSchema
 from schema.scalars import URL, BigInt
@@ -59,15 +60,15 @@ class File(Node):
     version: int = strawberry.field(description="Optimistic lock: pass it back as `ifVersion` in updates.")
     record: strawberry.Private[FileRecord]
 
-    @strawberry.field(description="Whose it is.")
+    @computed(description="Whose it is.")
     async def tenant(self, info: Info) -> Tenant:
         return Tenant.from_domain(await info.context.get_tenant(TenantId(self.record.tenant_id)))
 
-    @strawberry.field(description="Who uploaded it; null for a guest, and for somebody you may not see.")
+    @computed(description="Who uploaded it; null for a guest, and for somebody you may not see.")
     async def uploaded_by(self, info: Info) -> User | None:
         return await find_user(info, self.record.uploaded_by)
 
-    @strawberry.field(
+    @computed(
         description="Signed, short-lived. Null unless the file is READY and the viewer may read it.",
         directives=[Cost(weight=2)],
     )
@@ -83,7 +84,7 @@ class File(Node):
         url = await info.context.download_url(self.record, ttl_seconds=ttl_seconds, inline=inline)
         return None if url is None else URL(url)
 
-    @strawberry.field(
+    @computed(
         description="Column names and types if this is a queryable file, else null.",
         directives=[Auth(scope=Scope.FILES_QUERY), Cost(weight=20)],
     )
@@ -112,8 +113,8 @@ class File(Node):
 
 
 # A dict is a third of the price of calling an enum, and a page of files calls it a hundred times.
-_STATUSES = {status.value: status for status in FileStatus}
-_VISIBILITIES = {visibility.value: visibility for visibility in FileVisibility}
+_STATUSES = {str(status.value): status for status in FileStatus}
+_VISIBILITIES = {str(visibility.value): visibility for visibility in FileVisibility}
 
 
 # ---- lists
@@ -249,7 +250,7 @@ class FileEvent:
     file: File | None = strawberry.field(description="The file as it is now. Null after PURGED.")
     record: strawberry.Private[FileEventRecord]
 
-    @strawberry.field(description="Who did it; null for the system, a guest, and somebody you may not see.")
+    @computed(description="Who did it; null for the system, a guest, and somebody you may not see.")
     async def actor(self, info: Info) -> User | None:
         actor_id: UserId | None = self.record.actor_id
         return await find_user(info, actor_id)

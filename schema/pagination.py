@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 import strawberry
 
 from schema.directives import Cost
+from schema.fields import computed
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(description="What lies around the page.")
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(
+    @computed(
         description="How many there are in all pages. Counted when asked for; leave it out where you can.",
         directives=[Cost(weight=10)],
     )

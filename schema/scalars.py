@@ -7,14 +7,15 @@ from typing import NewType
 
 import strawberry
 from graphql import GraphQLError, IntValueNode, StringValueNode, ValueNode
-from strawberry.scalars import JSON as StrawberryJSON
+from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 BIG_INT_MAX = 2**53 - 1  # what every JSON parser reads without loss; 8 PiB as a size
 
 BigInt = NewType("BigInt", int)
 URL = NewType("URL", str)
-JSON = StrawberryJSON
+
+__all__ = ["BIG_INT_MAX", "JSON", "SCALARS", "URL", "BigInt", "read_big_int", "read_timestamp", "write_json"]
 
 # RFC 3339, section 5.6, with the offset that makes an instant of it; the year may not be 0000.
 _TIMESTAMP = re.compile(

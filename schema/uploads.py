@@ -11,6 +11,7 @@ from schema.context import Info
 from schema.directives import Auth
 from schema.enums import FileVisibility, Scope, UploadStatus
 from schema.errors import UserError
+from schema.fields import computed
 from schema.files import File, MetadataInput, ResourceLinkInput
 from schema.node import Node
 from schema.scalars import URL, BigInt
@@ -36,22 +37,22 @@ class Upload(Node):
     expires_at: datetime = strawberry.field(description="When it is dropped if no more bytes come.")
     record: strawberry.Private[UploadRecord]
 
-    @strawberry.field(description="tus resource: HEAD, PATCH and DELETE go here.")
+    @computed(description="tus resource: HEAD, PATCH and DELETE go here.")
     def url(self, info: Info) -> URL:
         return URL(info.context.upload_url(self.record))
 
-    @strawberry.field(
+    @computed(
         description="Headers that each tus request needs, so that the browser needs no session: a token for it alone."
     )
     def headers(self, info: Info) -> list[HttpHeader]:
         headers = info.context.upload_headers(self.record)
         return [HttpHeader(name=name, value=value) for name, value in headers.items()]
 
-    @strawberry.field(description="Suggested size of a PATCH body; any other is taken too.")
+    @computed(description="Suggested size of a PATCH body; any other is taken too.")
     def chunk_size(self, info: Info) -> BigInt:
         return BigInt(info.context.chunk_size(self.record))
 
-    @strawberry.field(description="The file it became; null until COMPLETED.")
+    @computed(description="The file it became; null until COMPLETED.")
     async def file(self, info: Info) -> File | None:
         if self.record.status is not UploadStatusRecord.COMPLETED:
             return None
