@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -219,7 +220,7 @@ class LocalBlobs:
         with _translated(missing=True):
             fd = os.open(self._final(key), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            size = os.fstat(fd).st_size
+            size = _blob(key, os.fstat(fd)).size_bytes
             end = size if end is None else min(end, size)
             while start < end:
                 with _translated():
@@ -380,6 +381,8 @@ def _rename(staged: Path, final: Path) -> None:
 
 
 def _blob(key: BlobKey, status: os.stat_result) -> Blob:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotFound("blob")
     return Blob(key, status.st_size, etag=f"{status.st_mtime_ns:x}-{status.st_size:x}")
 
 
