@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -215,7 +215,7 @@ class LocalBlobs:
 
     # ---- finished blobs
 
-    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield chunks of 1 byte to 1 MiB; the caller closes the iterator."""
         with _translated(missing=True):
             fd = os.open(self._final(key), os.O_RDONLY | os.O_CLOEXEC)
