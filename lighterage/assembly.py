@@ -106,7 +106,7 @@ async def open_product(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
-        blobs = LocalBlobs(settings.data_dir, fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
+        blobs = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
         bus = LocalEvents()
         await _pour(stack, records, bus)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
