@@ -5,6 +5,7 @@ No transaction is needed and none is used: a write is one document, decided by a
 operations are used that every server of the protocol is known to get right.
 """
 
+import builtins
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
