@@ -31,9 +31,9 @@ async def test_upload_arrives_in_two_pieces(client, service):
     first = await client.patch(path, 0, b"hello")
     second = await client.patch(path, await client.offset(path), b"world")
 
-    assert (204, "5") == (first.status, first.headers["upload-offset"])
-    assert (204, "10") == (second.status, second.headers["upload-offset"])
-    assert b"helloworld" == service.stored[service.only.id]
+    assert (first.status, first.headers["upload-offset"]) == (204, "5")
+    assert (second.status, second.headers["upload-offset"]) == (204, "10")
+    assert service.stored[service.only.id] == b"helloworld"
 
 
 # ---- who may ask
@@ -45,11 +45,11 @@ async def test_guest_is_refused_before_the_body_is_read(client, service, method)
     client.principal = None
     answer = await client.send(method, "/files/" if method == "POST" else UNKNOWN, WITH_BYTES, b"hello")
 
-    assert 401 == answer.status
+    assert answer.status == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert "1.0.0" == answer.headers["tus-resumable"]
-    assert 0 == answer.read
-    assert {} == service.uploads
+    assert answer.headers["tus-resumable"] == "1.0.0"
+    assert answer.read == 0
+    assert service.uploads == {}
 
 
 async def test_fault_found_at_the_door_is_told_in_the_protocols_form(client):
@@ -57,16 +57,16 @@ async def test_fault_found_at_the_door_is_told_in_the_protocols_form(client):
     client.scope["lighterage.authentication_error"] = TokenExpired("the token has expired")
     answer = await client.send("POST", "/files/", WITH_BYTES, b"hello")
 
-    assert (401, "token_expired", "req_1") == (answer.status, answer.problem["code"], answer.problem["request_id"])
-    assert 'Bearer realm="lighterage", error="invalid_token"' == answer.headers["www-authenticate"]
-    assert 0 == answer.read
+    assert (answer.status, answer.problem["code"], answer.problem["request_id"]) == (401, "token_expired", "req_1")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="lighterage", error="invalid_token"'
+    assert answer.read == 0
 
 
 async def test_anyone_may_ask_what_the_server_can_do(client):
     """A browser's preflight carries no token."""
     client.principal = None
 
-    assert 204 == (await client.send("OPTIONS", "/files/")).status
+    assert (await client.send("OPTIONS", "/files/")).status == 204
 
 
 async def test_other_tenants_upload_looks_like_none(client, service):
@@ -75,7 +75,7 @@ async def test_other_tenants_upload_looks_like_none(client, service):
     client.principal = BERT
     theirs, missing = await client.send("HEAD", path, TUS), await client.send("HEAD", UNKNOWN, TUS)
 
-    assert 404 == theirs.status
+    assert theirs.status == 404
     assert (theirs.status, theirs.headers, theirs.body) == (missing.status, missing.headers, missing.body)
 
 
@@ -101,13 +101,13 @@ async def test_location_is_a_path_or_under_the_public_address(service, config, s
     answer = await client.send("POST", path, {**CREATE, "Host": "evil.example", "X-Forwarded-Host": "evil.example"})
 
     assert (201, location + service.only.id) == (answer.status, answer.headers["location"])
-    assert 200 == (await client.send("HEAD", path.rstrip("/") + "/" + service.only.id, TUS)).status
+    assert (await client.send("HEAD", path.rstrip("/") + "/" + service.only.id, TUS)).status == 200
 
 
 @pytest.mark.parametrize("tail", ["..", "a", "upload_x", "x/y", "%2e%2e", "upload_00000000000000000000000000/", "\x00"])
 async def test_path_that_is_no_id_is_not_found(client, tail):
     """Nothing but an id's form may reach a store."""
-    assert 404 == (await client.send("HEAD", "/files/" + tail, TUS)).status
+    assert (await client.send("HEAD", "/files/" + tail, TUS)).status == 404
 
 
 # ---- faults
@@ -117,7 +117,7 @@ async def test_refused_body_is_drained_when_small_and_its_connection_lives(clien
     """The server throws a small rest away by itself."""
     answer = await client.send("PATCH", UNKNOWN, {**TUS, **BYTES, "Upload-Offset": "x"}, b"hello")
 
-    assert (400, 0) == (answer.status, answer.read)
+    assert (answer.status, answer.read) == (400, 0)
     assert "connection" not in answer.headers
 
 
@@ -128,9 +128,9 @@ async def test_refused_body_that_is_large_closes_its_connection(client):
     wire.push(*[part(bytes(65536), more=True)] * 8)
     await task
 
-    assert (415, "close") == (wire.response.status, wire.response.headers["connection"])
-    assert DRAIN_BYTES_MAX == wire.read
-    assert [False, True, False] == [m.get("more_body", False) for m in wire.sent], "the answer leaves before the drain"
+    assert (wire.response.status, wire.response.headers["connection"]) == (415, "close")
+    assert wire.read == DRAIN_BYTES_MAX
+    assert [m.get("more_body", False) for m in wire.sent] == [False, True, False], "the answer leaves before the drain"
 
 
 async def test_refused_client_that_sends_nothing_is_not_waited_for_long(client):
@@ -138,7 +138,7 @@ async def test_refused_client_that_sends_nothing_is_not_waited_for_long(client):
     wire, task = client.open("PATCH", UNKNOWN, {**TUS, "Transfer-Encoding": "chunked"})
     await task
 
-    assert (415, "close") == (wire.response.status, wire.response.headers["connection"])
+    assert (wire.response.status, wire.response.headers["connection"]) == (415, "close")
 
 
 async def test_refused_expectation_reads_nothing(client):
@@ -148,15 +148,15 @@ async def test_refused_expectation_reads_nothing(client):
     wire.push(part(b"hello", more=True))
     await task
 
-    assert (415, 0) == (wire.response.status, wire.read)
+    assert (wire.response.status, wire.read) == (415, 0)
 
 
 async def test_stores_fault_says_when_to_come_back(client, service):
     service.fault = StoreUnavailable("blob store")
     answer = await client.send("POST", "/files/", CREATE)
 
-    assert (503, "2") == (answer.status, answer.headers["retry-after"])
-    assert "store_unavailable" == answer.problem["code"]
+    assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+    assert answer.problem["code"] == "store_unavailable"
 
 
 async def test_mistake_of_ours_shows_nothing_of_itself(client, service, caplog):
@@ -164,7 +164,7 @@ async def test_mistake_of_ours_shows_nothing_of_itself(client, service, caplog):
     service.fault = RuntimeError("/secret/path")
     answer = await client.send("POST", "/files/", CREATE)
 
-    assert (500, "internal", "req_1") == (answer.status, answer.problem["code"], answer.problem["request_id"])
+    assert (answer.status, answer.problem["code"], answer.problem["request_id"]) == (500, "internal", "req_1")
     assert b"secret" not in answer.body
     assert "/secret/path" in caplog.text
 
@@ -179,8 +179,8 @@ async def test_cut_body_is_kept_and_nobody_is_answered(client, service):
     wire.push(part(b"hell", more=True), DISCONNECT)
     await task
 
-    assert [] == wire.sent
-    assert 4 == await client.offset(path)
+    assert wire.sent == []
+    assert await client.offset(path) == 4
 
 
 async def test_cut_chunked_body_is_kept(client):
@@ -189,7 +189,7 @@ async def test_cut_chunked_body_is_kept(client):
     wire.push(part(b"hell", more=True), DISCONNECT)
     await task
 
-    assert 4 == await client.offset(path)
+    assert await client.offset(path) == 4
 
 
 async def test_newcomer_takes_over_from_a_silent_request(client, service):
@@ -202,10 +202,10 @@ async def test_newcomer_takes_over_from_a_silent_request(client, service):
     new = await client.patch(path, 4, b"oworld")
     await old
 
-    assert (204, "10") == (new.status, new.headers["upload-offset"])
-    assert (423, "request_stopped") == (wire.response.status, wire.response.problem["code"])
-    assert ("close", "4") == (wire.response.headers["connection"], wire.response.headers["upload-offset"])
-    assert b"helloworld" == service.stored[service.only.id]
+    assert (new.status, new.headers["upload-offset"]) == (204, "10")
+    assert (wire.response.status, wire.response.problem["code"]) == (423, "request_stopped")
+    assert (wire.response.headers["connection"], wire.response.headers["upload-offset"]) == ("close", "4")
+    assert service.stored[service.only.id] == b"helloworld"
 
 
 async def test_head_leaves_a_running_request_alone(client, service):
@@ -218,7 +218,7 @@ async def test_head_leaves_a_running_request_alone(client, service):
     wire.push(part(b"world"))
     await task
 
-    assert 204 == wire.response.status
+    assert wire.response.status == 204
 
 
 async def test_idle_body_is_kept_and_its_connection_closed(service):
@@ -229,12 +229,12 @@ async def test_idle_body_is_kept_and_its_connection_closed(service):
     wire.push(part(b"hell", more=True))
     await task
 
-    assert (408, "close", "4") == (
+    assert (
         wire.response.status,
         wire.response.headers["connection"],
         wire.response.headers["upload-offset"],
-    )
-    assert 4 == await client.offset(path)
+    ) == (408, "close", "4")
+    assert await client.offset(path) == 4
 
 
 async def test_idle_creation_still_tells_where_the_upload_is(service):
@@ -244,7 +244,7 @@ async def test_idle_creation_still_tells_where_the_upload_is(service):
     wire.push(part(b"he", more=True))
     await task
 
-    assert (201, "2") == (wire.response.status, wire.response.headers["upload-offset"])
+    assert (wire.response.status, wire.response.headers["upload-offset"]) == (201, "2")
     assert ("close", service.only.id) == (wire.response.headers["connection"], wire.response.tail)
 
 
@@ -257,4 +257,4 @@ async def test_websocket_is_refused(client):
 
     await client.endpoint({"type": "websocket"}, None, send)
 
-    assert [{"type": "websocket.close"}] == sent
+    assert sent == [{"type": "websocket.close"}]
