@@ -101,7 +101,7 @@ class UploadClient:
     ) -> tuple[Wire, "asyncio.Task[None]"]:
         """Start a request whose body the test pushes; the task ends with the answer."""
         pairs = headers.items() if isinstance(headers, dict) else headers
-        wire = Wire([(name.lower().encode(), value.encode("latin-1")) for name, value in pairs])
+        wire = Wire([(name.lower().encode(), value.encode()) for name, value in pairs])
         scope = {
             "type": "http",
             "http_version": "1.1",
