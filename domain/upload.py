@@ -62,10 +62,12 @@ class Upload:
 
     Attributes:
         file_id: Chosen at creation, so that finishing it twice makes one file.
+        content_type: As declared; once `is_sniffed`, as found in the first bytes.
         length: Bytes there will be; None while the client has not said.
         writer: The blob so far; its size is the offset.
         metadata_header: `Upload-Metadata` exactly as it came, for the answer to HEAD.
         sha256: Digest that the client declared for the whole file, lower-case hex.
+        concatenation_header: `Upload-Concat` exactly as it came, likewise.
         expires_at: When an unfinished upload is dropped.
         file_expires_at: When the finished file is.
         members: The partial uploads that a final one is made of.
@@ -91,13 +93,20 @@ class Upload:
     file_expires_at: datetime | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    is_sniffed: bool = False
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
     revision: int = 0
 
     @property
     def offset(self) -> int:
         return self.writer.size_bytes
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What it holds of the tenant's quota: its length, or what came while that is unknown."""
+        return self.length if self.length is not None else self.offset
 
     @property
     def is_whole(self) -> bool:
@@ -193,14 +202,20 @@ class Body(Protocol):
         """
         Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
 
+        After a pause `ended_by` is still None and `chunks` continues where it was; never pause one with a checksum.
+
         Raises (from the iteration):
             LengthExceeded: More than `limit` bytes came.
             ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
         """
         ...
 
+    def pause(self) -> None:
+        """End the present `chunks` where it is, so that what came can be stored; `chunks` may be called again."""
+        ...
+
     def stop(self) -> None:
-        """End the body where it is; from any task, more than once, also after it ended."""
+        """End the body where it is, for good; from any task, more than once, also after it ended."""
         ...
 
 
@@ -223,6 +238,7 @@ class CreateUpload:
     Attributes:
         length: None where it is to be declared later.
         metadata: Decoded, in the order sent; `metadata_header` is the same as it came.
+        concatenation_header: `concatenation` and `members` as they came.
         has_body: The request carries the first bytes.
         body_length: Bytes of this request's body, None where it does not say (chunked).
         is_last: The body reaches the file's end (IETF draft: `Upload-Complete: ?1`); None: the length tells (tus 1.0).
@@ -239,6 +255,7 @@ class CreateUpload:
     checksum: Checksum | None = None
     digest: bytes | None = None
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
 
 
@@ -299,4 +316,5 @@ class NewUpload:
     idempotency_key: str | None = None
     fingerprint: str | None = None
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = field(default=())
