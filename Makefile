@@ -55,6 +55,10 @@ format: $(DEV_STAMP) ## Format and apply the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: reference
+reference: $(DEV_STAMP) ## Write the tables of docs/reference again
+	$(BIN)/python -m tests.support.reference
+
 .PHONY: lock
 lock: ## Write the hash-locked requirements again (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.txt

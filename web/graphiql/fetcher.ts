@@ -1,6 +1,7 @@
 /** Brings what GraphiQL asks to the server: POST for queries and mutations, a WebSocket for subscriptions. */
 
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit'
+import { type DocumentNode, parse } from 'graphql'
 import { createClient } from 'graphql-ws'
 
 import { ENDPOINT, renewed, type Session } from './session'
@@ -22,7 +23,7 @@ export function fetcherFor(current: () => Session | null, keep: (session: Sessio
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
   const wsClient = createClient({ url: url.href, connectionParams: authorization, retryAttempts: 0 })
 
-  return createGraphiQLFetcher({
+  const ask = createGraphiQLFetcher({
     url: ENDPOINT,
     wsClient,
     enableIncrementalDelivery: false,
@@ -35,6 +36,19 @@ export function fetcherFor(current: () => Session | null, keep: (session: Sessio
       return fetch(input, { ...init, headers })
     },
   })
+  // GraphiQL hands over the document as it was some moments ago; a subscription just pasted would go out by POST.
+  return (params, options) => {
+    const documentAST = parsed(params.query)
+    return ask(params, documentAST === undefined ? options : { ...options, documentAST })
+  }
+}
+
+function parsed(query: string): DocumentNode | undefined {
+  try {
+    return parse(query)
+  } catch {
+    return undefined // The server will say what is wrong with it.
+  }
 }
 
 async function headersOf(

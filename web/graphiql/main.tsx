@@ -2,14 +2,15 @@ import 'graphiql/setup-workers/vite'
 import 'graphiql/style.css'
 import './page.css'
 
+import { useGraphiQL, useGraphiQLActions } from '@graphiql/react'
 import { GraphiQL } from 'graphiql'
-import { type FormEvent, StrictMode, useCallback, useMemo, useRef, useState } from 'react'
+import { type FormEvent, StrictMode, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 
 import { fetcherFor } from './fetcher'
 import { logIn, type Session, storedSession, storeSession } from './session'
 
-const FIRST_QUERY = `# The API of this server. Log in above, then press Ctrl-Enter (or the pink button).
+const FIRST_QUERY = `# Log in above, then press Ctrl-Enter.
 {
   viewer {
     email
@@ -46,7 +47,12 @@ function Page() {
       </header>
       {/* Another user sees another schema: everything is asked anew. */}
       <main key={session?.email ?? ''}>
-        <GraphiQL fetcher={fetcher} defaultQuery={FIRST_QUERY} shouldPersistHeaders={false} />
+        <GraphiQL fetcher={fetcher} defaultQuery={FIRST_QUERY} shouldPersistHeaders={false}>
+          <GraphiQL.Logo>
+            <FollowSystemTheme />
+            GraphiQL
+          </GraphiQL.Logo>
+        </GraphiQL>
       </main>
     </>
   )
@@ -86,6 +92,21 @@ function LoggedIn({ session, onLogOut }: { session: Session; onLogOut: () => voi
       <button onClick={onLogOut}>Log out</button>
     </div>
   )
+}
+
+/** Give the editors new colours when day turns to night: GraphiQL looks at the system's theme only once. */
+function FollowSystemTheme() {
+  const theme = useGraphiQL((state) => state.theme)
+  const { setTheme } = useGraphiQLActions()
+  useEffect(() => {
+    const scheme = matchMedia('(prefers-color-scheme: dark)')
+    const follow = () => {
+      if (theme === null) setTheme(null)
+    }
+    scheme.addEventListener('change', follow)
+    return () => scheme.removeEventListener('change', follow)
+  }, [theme, setTheme])
+  return null
 }
 
 const place = document.getElementById('page')
