@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
+WEB_STAMP := web/node_modules/.stamp
 
 .DEFAULT_GOAL := help
 
@@ -12,8 +13,32 @@ help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(RUN_STAMP) ## Serve the product; prints where to go and how to log in
+run: $(RUN_STAMP) web-if-node ## Serve the product; prints where to go and how to log in
 	@exec $(BIN)/python -m lighterage serve
+
+.PHONY: web
+web: web/dist/graphiql/index.html ## Build the pages for the browser (needs Node.js 20+ and npm)
+
+# The server runs without its pages: no Node.js, or a build that failed, must not keep it from starting.
+.PHONY: web-if-node
+web-if-node:
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
+		$(MAKE) --no-print-directory web || echo "The pages could not be built; the server starts without them."; \
+	else \
+		echo "Without Node.js 20+ and npm there is no page at /graphiql; the API runs all the same."; \
+	fi
+
+.PHONY: web-check
+web-check: $(WEB_STAMP) ## Check the types of the pages
+	npm --prefix web run --silent check
+
+web/dist/graphiql/index.html: $(WEB_STAMP) $(wildcard web/graphiql/*)
+	npm --prefix web run --silent build:graphiql -- --logLevel warn
+	@touch $@
+
+$(WEB_STAMP): web/package-lock.json
+	npm --prefix web ci --ignore-scripts --no-progress --loglevel error
+	@touch $@
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run every test
@@ -29,6 +54,10 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 format: $(DEV_STAMP) ## Format and apply the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: reference
+reference: $(DEV_STAMP) ## Write the tables of docs/reference again
+	$(BIN)/python -m tests.support.reference
 
 .PHONY: lock
 lock: ## Write the hash-locked requirements again (needs uv)

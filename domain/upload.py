@@ -67,6 +67,7 @@ class Upload:
         writer: The blob so far; its size is the offset.
         metadata_header: `Upload-Metadata` exactly as it came, for the answer to HEAD.
         sha256: Digest that the client declared for the whole file, lower-case hex.
+        concatenation_header: `Upload-Concat` exactly as it came, likewise.
         expires_at: When an unfinished upload is dropped.
         file_expires_at: When the finished file is.
         members: The partial uploads that a final one is made of.
@@ -94,6 +95,7 @@ class Upload:
     fingerprint: str | None = None
     is_sniffed: bool = False
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
     revision: int = 0
 
@@ -236,6 +238,7 @@ class CreateUpload:
     Attributes:
         length: None where it is to be declared later.
         metadata: Decoded, in the order sent; `metadata_header` is the same as it came.
+        concatenation_header: `concatenation` and `members` as they came.
         has_body: The request carries the first bytes.
         body_length: Bytes of this request's body, None where it does not say (chunked).
         is_last: The body reaches the file's end (IETF draft: `Upload-Complete: ?1`); None: the length tells (tus 1.0).
@@ -252,6 +255,7 @@ class CreateUpload:
     checksum: Checksum | None = None
     digest: bytes | None = None
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
 
 
@@ -312,4 +316,5 @@ class NewUpload:
     idempotency_key: str | None = None
     fingerprint: str | None = None
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = field(default=())

@@ -1,0 +1,205 @@
+"""
+The upload face over ASGI: requests in, calls of the upload service, answers out.
+
+The fast path of the product: no framework object is made for a request. Rules of the protocols are in upload.protocol.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from domain.errors import ChecksumMismatch, LighterageError, Unauthenticated
+from domain.ids import UploadId
+from domain.principal import GUEST, Principal
+from domain.upload import (
+    AppendBytes,
+    Body,
+    BodyEnd,
+    Command,
+    CreateUpload,
+    GetOptions,
+    GetStatus,
+    TerminateUpload,
+    Upload,
+)
+from upload.body import BodyReader, Message, Receive
+from upload.protocol import cors, tus1
+from upload.protocol.config import Config
+from upload.protocol.errors import BodyCut, InternalFault, RequestIdle, RequestStopped
+from upload.protocol.message import Answer, Field, Headers, RequestHead, parse_body_length
+
+Scope = dict[str, Any]  # ASGI's own shape
+Send = Callable[[Message], Awaitable[None]]
+
+DRAIN_BYTES_MAX = 256 * 1024  # read and thrown away after a refusal, so that a client still sending sees the answer
+
+_ENDS: dict[BodyEnd, type[LighterageError]] = {
+    BodyEnd.CUT: BodyCut,
+    BodyEnd.STOPPED: RequestStopped,
+    BodyEnd.IDLE: RequestIdle,
+}
+
+logger = logging.getLogger(__name__)
+
+
+class Uploads(Protocol):
+    """The part of services.uploads.UploadService that is called here. Every method raises LighterageErrors only."""
+
+    @property
+    def length_max(self) -> int: ...
+
+    async def create(self, principal: Principal, command: CreateUpload, body: Body | None) -> Upload: ...
+    async def append(self, principal: Principal, command: AppendBytes, body: Body) -> Upload: ...
+    async def status(self, principal: Principal, upload_id: UploadId) -> Upload: ...
+    async def terminate(self, principal: Principal, upload_id: UploadId) -> None: ...
+
+
+class Dialect(Protocol):
+    """What a protocol's module holds."""
+
+    def parse(self, head: RequestHead, config: Config) -> Command: ...
+    def format_created(self, upload: Upload, command: CreateUpload, head: RequestHead, config: Config) -> Answer: ...
+    def format_appended(self, upload: Upload, command: AppendBytes, head: RequestHead, config: Config) -> Answer: ...
+    def format_status(self, upload: Upload, head: RequestHead, config: Config) -> Answer: ...
+    def format_terminated(self, head: RequestHead) -> Answer: ...
+    def format_options(self, config: Config, *, length_max: int) -> Answer: ...
+    def format_error(
+        self, error: LighterageError, head: RequestHead, *, request_id: str | None = None, offset: int | None = None
+    ) -> Answer: ...
+
+
+class UploadEndpoint:
+    """
+    An ASGI application, mounted at `config.base_path`.
+
+    It expects of the scope, all optional: `lighterage.principal`, a Principal (else a guest);
+    `lighterage.authentication_error`, a LighterageError to refuse the request with; `lighterage.request_id`.
+    """
+
+    def __init__(self, service: Uploads, config: Config | None = None) -> None:
+        self._service = service
+        self._config = config or Config()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})  # refuses the handshake
+            return
+        head = self._head(scope, Headers(scope["headers"]))
+        body = BodyReader(
+            receive,
+            length=head.body_length,
+            idle_timeout_seconds=self._config.idle_timeout_seconds,
+            header_lines=scope["headers"],
+            algorithms=self._config.checksum_algorithms,
+        )
+        try:
+            answer = await self._answer(scope, head, body)
+            if body.is_connected:
+                await self._send(answer, scope, head, body, send)
+        finally:
+            body.close()
+
+    def _head(self, scope: Scope, fields: Headers) -> RequestHead:
+        config = self._config
+        root, path = scope.get("root_path", ""), scope["path"]
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        if path.startswith(config.base_path):
+            location_path, tail = root + config.base_path, path[len(config.base_path) :]
+        elif path == config.base_path[:-1]:
+            location_path, tail = root + config.base_path, ""
+        else:  # mounted by a router, which moved our path into the root's
+            location_path, tail = root + "/", path.lstrip("/")
+        return RequestHead(
+            method=scope["method"],
+            path_tail=tail,
+            headers=fields,
+            location_path=location_path,
+            location_prefix=config.public_url.rstrip("/") + config.base_path if config.public_url else location_path,
+            body_length=parse_body_length(fields, http_version=scope.get("http_version", "1.1")),
+        )
+
+    async def _answer(self, scope: Scope, head: RequestHead, body: BodyReader) -> Answer:
+        dialect: Dialect = tus1
+        request_id: str | None = scope.get("lighterage.request_id")
+        try:
+            principal = _authenticate(scope, head)
+            command = dialect.parse(head, self._config)
+            return await self._run(principal, command, head, body, dialect, request_id)
+        except ChecksumMismatch as error:
+            # Of a body that ended early the checksum says nothing; the client must hear why it ended.
+            fault = _ENDS[body.ended_by]() if body.ended_by in _ENDS else error
+            return dialect.format_error(fault, head, request_id=request_id)
+        except LighterageError as error:
+            return dialect.format_error(error, head, request_id=request_id)
+        except Exception:
+            logger.exception("an upload request failed", extra={"request_id": request_id})
+            return dialect.format_error(InternalFault(), head, request_id=request_id)
+
+    async def _run(
+        self,
+        principal: Principal,
+        command: Command,
+        head: RequestHead,
+        body: BodyReader,
+        dialect: Dialect,
+        request_id: str | None,
+    ) -> Answer:
+        service, config = self._service, self._config
+        match command:
+            case AppendBytes():
+                upload = await service.append(principal, command, body)
+                if body.ended_by in _ENDS:
+                    error = _ENDS[body.ended_by]()
+                    return dialect.format_error(error, head, request_id=request_id, offset=upload.offset)
+                return dialect.format_appended(upload, command, head, config)
+            case CreateUpload():
+                # A body that ended early made an upload all the same, and only this answer tells where it is.
+                upload = await service.create(principal, command, body if command.has_body else None)
+                return dialect.format_created(upload, command, head, config)
+            case GetStatus(upload_id):
+                return dialect.format_status(await service.status(principal, upload_id), head, config)
+            case TerminateUpload(upload_id):
+                await service.terminate(principal, upload_id)
+                return dialect.format_terminated(head)
+            case GetOptions():
+                return dialect.format_options(config, length_max=service.length_max)
+
+    async def _send(self, answer: Answer, scope: Scope, head: RequestHead, body: BodyReader, send: Send) -> None:
+        origin = head.headers.find(b"origin")
+        fields: list[Field] = [*answer.headers, *tus1.COMMON_FIELDS, *cors.fields_for(origin, self._config)]
+        if scope["method"] == "OPTIONS":
+            fields += cors.preflight_fields_for(origin, self._config)
+        content = b"" if scope["method"] == "HEAD" else answer.body
+        if answer.status != 204 and scope["method"] != "HEAD":
+            fields.append((b"content-length", str(len(content)).encode()))
+        closes = _closes(body)
+        if closes:
+            fields.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+        if closes and body.ended_by is None and b"expect" not in head.headers:
+            # Closing on a client that is still sending would reset the connection, and the answer with it.
+            await send({"type": "http.response.body", "body": content, "more_body": True})
+            content = b""
+            await body.drain(DRAIN_BYTES_MAX, timeout_seconds=self._config.linger_seconds)
+        await send({"type": "http.response.body", "body": content})
+
+
+def _authenticate(scope: Scope, head: RequestHead) -> Principal:
+    """Give who is asking, or raise; what the server can do is told to anyone."""
+    principal: Principal = scope.get("lighterage.principal", GUEST)
+    if scope["method"] == "OPTIONS":
+        return principal
+    error: LighterageError | None = scope.get("lighterage.authentication_error")
+    if error is not None:
+        raise error
+    if principal.is_guest and principal.upload_id is None:
+        raise Unauthenticated("uploading needs a log-in")
+    return principal
+
+
+def _closes(body: BodyReader) -> bool:
+    """Tell whether the connection must close: what is left of the body would be in the way of the next request."""
+    if body.ended_by is BodyEnd.COMPLETE:
+        return False
+    return body.ended_by is not None or body.length is None or body.length - body.received > DRAIN_BYTES_MAX
