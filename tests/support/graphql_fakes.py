@@ -26,7 +26,7 @@ from domain.event import FileEvent, FileEventAction
 from domain.file import File, Visibility
 from domain.ids import FileId, TenantId, UploadId, UserId, new_file_id, new_tenant_id, new_upload_id, new_user_id
 from domain.page import Page, page_request
-from domain.principal import ALL_SCOPES, GUEST, Principal, Scope
+from domain.principal import ALL_SCOPES, Principal, Scope
 from domain.tenant import Membership, Tenant, TenantRole, Usage, membership_id
 from domain.upload import NewUpload, Upload, UploadStatus
 from domain.user import User
@@ -385,5 +385,3 @@ class Fakes:
         self.uploads = FakeUploads()
         self.queries = FakeQueries()
 
-
-__all__ = ["GUEST", "Fakes"]
