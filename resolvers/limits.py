@@ -239,7 +239,7 @@ class _Walk:
 
     def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Weight:
         name = node.name.value
-        is_introspection = name.startswith("__")
+        is_introspection = name.startswith("__") or (parent is not None and parent.name.startswith("__"))
         self.introspects = self.introspects or name in {"__schema", "__type"}
         definition: GraphQLField | None = getattr(parent, "fields", {}).get(name)
         cost = self.costs.get((parent.name, name), FieldCost()) if parent is not None else FieldCost()
