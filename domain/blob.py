@@ -5,7 +5,7 @@ A store takes bytes in order at the end of an unfinished blob and says how many 
 into parts, and what it keeps for that, is its own affair: an opaque state that the caller records for it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
@@ -69,8 +69,8 @@ class BlobStore(Protocol):
         """Remove what an unfinished blob left; no fault where nothing is."""
         ...
 
-    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to `end` (exclusive); NotFound where there is no such blob."""
+    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes from `start` up to `end` (exclusive), or raise NotFound; the caller closes."""
         ...
 
     async def stat(self, key: BlobKey) -> Blob:

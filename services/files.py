@@ -1,7 +1,7 @@
 """The use cases of finished files: list, read, change, delete, hear of."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -123,7 +123,7 @@ class Content:
         self.inline = inline
         self._blobs = blobs
 
-    def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+    def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` up to `end`, exclusive."""
         return self._blobs.open(self.file.key, start=start, end=end)
 

@@ -67,13 +67,11 @@ class UploadRules:
     Attributes:
         length_max: Bytes in one file at most.
         lifetime: How long an unfinished upload is kept after its last bytes.
-        base_url: Where the tus endpoint is, with its last slash; path-absolute unless a public address is set.
-        public_url: The same as an absolute URL, for answers that need one.
+        public_url: Where the tus endpoint is, with its last slash, as clients reach it.
     """
 
     length_max: int
     lifetime: timedelta
-    base_url: str
     public_url: str
 
 
@@ -451,10 +449,6 @@ class UploadService:
         return Progress(upload, offset, rate, now)
 
     # ---- addresses
-
-    def location_of(self, upload: Upload) -> str:
-        """Give the upload's address as protocols answer it."""
-        return self._rules.base_url + upload.id
 
     def url_of(self, upload: Upload) -> str:
         """Give the upload's absolute URL."""

@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 STAGING = ".staging"  # no key begins with a dot, so no blob can be in it
+PROBE = "~"  # and no name of a staged blob begins like a ping's
 SLICE_BYTES = 64 * 2**10  # of one write; larger ones took 2.7 times as long (uploads.md, "Speed")
 WRITE_OUT_BYTES = 4 * 2**20  # the disk takes these while the next come: 8 MiB appends 1,665 MB/s, without 1,221
 READ_BYTES = 2**20  # of one read of a download
@@ -215,7 +216,7 @@ class LocalBlobs:
 
     # ---- finished blobs
 
-    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield chunks of 1 byte to 1 MiB; the caller closes the iterator."""
         with _translated(missing=True):
             fd = os.open(self._final(key), os.O_RDONLY | os.O_CLOEXEC)
@@ -255,7 +256,7 @@ class LocalBlobs:
         room = os.statvfs(self._staging)
         if room.f_bavail * room.f_frsize < self._free_bytes_min:
             raise StoreFull
-        probe = self._staging / f"~{os.getpid()}"
+        probe = self._staging / f"{PROBE}{os.getpid()}"
         try:
             probe.write_bytes(b"1")
         finally:
@@ -271,8 +272,8 @@ class LocalBlobs:
         for staged in staged_files:
             key = BlobKey(staged.relative_to(self._staging).as_posix().replace("~/", "").replace(",", "/"))
             with _translated(), suppress(FileNotFoundError):
-                age_seconds = now.timestamp() - staged.stat().st_mtime
-                if age_seconds >= older_than_seconds and not await known(key):
+                is_old = now.timestamp() - staged.stat().st_mtime >= older_than_seconds
+                if is_old and (staged.name.startswith(PROBE) or not await known(key)):
                     removed += self._remove_unless_held(staged)
         return removed
 

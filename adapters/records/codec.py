@@ -23,6 +23,7 @@ from domain.records import Kind, R
 # What a database is given: text, numbers, truth values or nothing.
 Stored = str | int | bool | None
 
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 GET_MANY_MAX = 1000
 ONCE_KEYS_KEPT = 1000  # the last so many `once` keys of a record that are remembered, at least
 

@@ -1,0 +1,218 @@
+"""What the product is made of: adapters opened in order, services over them, faces over these."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+
+from adapters.blobs.local import LocalBlobs
+from adapters.events.local import LocalEvents
+from adapters.locks.local import LocalLocks
+from adapters.records.sqlite import SqliteRecords
+from auth.passwords import PasswordHasher
+from auth.tokens import TokenService, new_private_key
+from domain.blob import BlobStore
+from domain.clock import Clock, SystemClock
+from domain.errors import Conflict, LighterageError
+from domain.event import FILE_EVENTS
+from domain.file import FILES
+from domain.ids import SYSTEM
+from domain.records import Kind, Records
+from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
+from domain.upload import UPLOADS
+from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
+from jobs.maintenance import run_maintenance
+from lighterage.authentication import App, Door
+from lighterage.settings import Settings
+from rest.files import file_routes
+from rest.graphiql import graphiql_routes
+from rest.health import health_routes
+from rest.problems import handle_fault, handle_http_exception
+from services import Services
+from services.accounts import AccountService, SessionRules
+from services.files import FileService
+from services.finishing import Finisher
+from services.maintenance import MaintenanceService, Retention
+from services.tenants import TenantService
+from services.uploads import UploadRules, UploadService
+from upload.endpoint import UploadEndpoint
+from upload.protocol.config import Config, Extension
+
+KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
+    USERS,
+    SESSIONS,
+    SIGNING_KEYS,
+    TENANTS,
+    MEMBERSHIPS,
+    USAGES,
+    UPLOADS,
+    FILES,
+    FILE_EVENTS,
+)
+UPLOADS_PATH = "/files/"
+WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
+WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Everything opened and put together."""
+
+    settings: Settings
+    address: str
+    records: Records
+    blobs: BlobStore
+    tokens: TokenService
+    services: Services
+    maintenance: MaintenanceService
+
+    async def ensure_admin(self) -> str | None:
+        """See to it that there is an administrator; returns the password if one had to be made up."""
+        accounts, settings = self.services.accounts, self.settings
+        if settings.admin_password is not None:
+            password = settings.admin_password.get_secret_value()
+            await accounts.ensure_user(settings.admin_email, password, tenant_name="Main")
+            return None
+        if await accounts.has_user(settings.admin_email):
+            return None
+        password = secrets.token_urlsafe(12)
+        await accounts.save_user(settings.admin_email, password, tenant_name="Main")
+        return password
+
+
+@asynccontextmanager
+async def open_product(
+    settings: Settings,
+    *,
+    address: str = "",
+    clock: Clock | None = None,
+    passwords: PasswordHasher | None = None,
+) -> AsyncGenerator[Product, None]:
+    """
+    Open the adapters that the settings name and build the services; closes them in reverse.
+
+    Args:
+        address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
+    """
+    clock = clock or SystemClock()
+    public_url = settings.public_url or address
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
+        blobs = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
+        bus = LocalEvents()
+        await _pour(stack, records, bus)
+        tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
+        uploads = UploadService(
+            records=records,
+            blobs=blobs,
+            bus=bus,
+            locks=LocalLocks(),
+            finisher=Finisher(records=records, blobs=blobs, bus=bus, clock=clock),
+            tokens=tokens,
+            clock=clock,
+            rules=UploadRules(
+                length_max=settings.file_size_max,
+                lifetime=timedelta(hours=settings.upload_lifetime_hours),
+                public_url=f"{public_url}{UPLOADS_PATH}",
+            ),
+        )
+        services = Services(
+            accounts=AccountService(
+                records=records,
+                passwords=passwords or PasswordHasher(),
+                tokens=tokens,
+                clock=clock,
+                rules=SessionRules(
+                    access_lifetime=timedelta(minutes=settings.access_token_minutes),
+                    refresh_lifetime=timedelta(days=settings.refresh_token_days),
+                ),
+            ),
+            tenants=TenantService(records=records),
+            files=FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url),
+            uploads=uploads,
+        )
+        maintenance = MaintenanceService(
+            records=records,
+            blobs=blobs,
+            bus=bus,
+            uploads=uploads,
+            clock=clock,
+            retention=Retention(events=timedelta(days=settings.event_days)),
+        )
+        yield Product(settings, public_url, records, blobs, tokens, services, maintenance)
+
+
+def build_app(product: Product) -> App:
+    """Put the faces over the services."""
+    settings, services = product.settings, product.services
+    checks = {"records": product.records.ping, "blobs": product.blobs.ping}
+    routes: list[BaseRoute] = [
+        *health_routes(checks, product.tokens.jwks),
+        *file_routes(services.files),
+    ]
+    if settings.graphql:
+        routes += graphiql_routes(WEB_DIST / "graphiql")
+    app = Starlette(
+        routes=routes,
+        exception_handlers={LighterageError: handle_fault, HTTPException: handle_http_exception},
+    )
+    uploads = UploadEndpoint(services.uploads, _upload_config(settings))
+    return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
+    """Run what works beside the requests."""
+    task = asyncio.create_task(run_maintenance(product.maintenance))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _upload_config(settings: Settings) -> Config:
+    return Config(
+        base_path=UPLOADS_PATH,
+        public_url=settings.public_url,
+        extensions=frozenset(Extension) - {Extension.CONCATENATION, Extension.CONCATENATION_UNFINISHED},
+        cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        idle_timeout_seconds=settings.body_idle_seconds,
+        rufh_enabled=False,
+    )
+
+
+async def _signing_key(records: Records, clock: Clock) -> SigningKey:
+    """Give the key that signs tokens; whichever process is first makes it."""
+    keys = records.collection(SIGNING_KEYS)
+    made = SigningKey(id="key_1", private_pem=new_private_key(), created_at=clock.now())
+    with suppress(Conflict):
+        return await keys.add(made)
+    return await keys.get(SYSTEM, made.id)
+
+
+async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:
+    """Let changes that other processes make to the database wake the listeners of this one."""
+
+    async def pour() -> None:
+        async for _ in records.changes():
+            bus.wake_all()
+            await asyncio.sleep(WAKE_INTERVAL_SECONDS)
+
+    task = asyncio.create_task(pour())
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
