@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 WEB_STAMP := web/node_modules/.stamp
+LINT := .tools/lint/bin
+LINT_STAMP := .tools/lint/.stamp
 
 .DEFAULT_GOAL := help
 
@@ -50,6 +52,12 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+.PHONY: lint-files
+lint-files: $(LINT_STAMP) ## Check scripts, container files and workflows
+	$(LINT)/shellcheck .ci/run
+	$(LINT)/hadolint --failure-threshold style Dockerfile
+	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
 .PHONY: format
 format: $(DEV_STAMP) ## Format and apply the safe fixes
 	$(BIN)/ruff check --fix .
@@ -79,4 +87,9 @@ $(RUN_STAMP): requirements.txt | $(BIN)/python
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(LINT_STAMP): .ci/lint-tools.txt
+	$(PYTHON) -m venv .tools/lint
+	$(LINT)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
