@@ -1,6 +1,7 @@
 """What the product is made of: adapters opened in order, services over them, faces over these."""
 
 import asyncio
+import importlib.metadata
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from query.engine.facade import EngineLimits, QueryEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
@@ -15,7 +17,6 @@ from starlette.routing import BaseRoute
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
 from adapters.locks.local import LocalLocks
-from adapters.records.mongo import MongoRecords
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
@@ -32,7 +33,8 @@ from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
 from lighterage.settings import Settings
-from query.engine.facade import EngineLimits, QueryEngine
+from resolvers.context import Facts
+from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
@@ -143,7 +145,10 @@ async def open_product(
             files=FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url),
             uploads=uploads,
             queries=QueryService(
-                records=records, blobs=blobs, engine=await _open_engine(stack, settings) if with_sql else None, path_of=blobs.path_of
+                records=records,
+                blobs=blobs,
+                engine=await _open_engine(stack, settings) if with_sql else None,
+                path_of=blobs.path_of,
             ),
         )
         maintenance = MaintenanceService(
@@ -166,6 +171,7 @@ def build_app(product: Product) -> App:
         *file_routes(services.files),
     ]
     if settings.graphql:
+        routes += build_graphql(services, _graphql_config(product))
         routes += graphiql_routes(WEB_DIST / "graphiql")
     app = Starlette(
         routes=routes,
@@ -192,10 +198,20 @@ def _upload_config(settings: Settings) -> Config:
         base_path=UPLOADS_PATH,
         public_url=settings.public_url,
         extensions=frozenset(Extension) - {Extension.CONCATENATION, Extension.CONCATENATION_UNFINISHED},
-        cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        cors_origins=_origins(settings),
         idle_timeout_seconds=settings.body_idle_seconds,
         rufh_enabled=False,
     )
+
+
+def _graphql_config(product: Product) -> GraphQLConfig:
+    version = importlib.metadata.version("lighterage")
+    facts = Facts(version=version, tus_url=f"{product.address}{UPLOADS_PATH}")
+    return GraphQLConfig(facts=facts, origins=_origins(product.settings))
+
+
+def _origins(settings: Settings) -> frozenset[str]:
+    return frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip())
 
 
 async def _signing_key(records: Records, clock: Clock) -> SigningKey:
@@ -209,6 +225,8 @@ async def _signing_key(records: Records, clock: Clock) -> SigningKey:
 
 async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEvents) -> Records:
     if settings.mongo_url is not None:
+        from adapters.records.mongo import MongoRecords
+
         opening = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
         return await stack.enter_async_context(opening)
     records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))

@@ -177,14 +177,14 @@ class QueryService:
     async def schema_of(self, principal: Principal, file: File) -> FileSchema | None:
         """Give what SQL sees in a file, or None where it is none that can be queried."""
         require(principal, Action.QUERY_FILE, file)
-        format = format_of(file)
-        if format is None or self._engine is None or file.deleted_at is not None:
+        found = format_of(file)
+        if found is None or self._engine is None or file.deleted_at is not None:
             return None
         try:
             columns = await self._engine.describe(self._source(file), _input_format(file, Select(sql="")))
         except QueryError:
             return None  # what the file is called is one thing, what is in it another
-        return FileSchema(format, [Column(column.name, column.type, nullable=True) for column in columns])
+        return FileSchema(found, [Column(column.name, column.type, nullable=True) for column in columns])
 
     @asynccontextmanager
     async def _open(self, principal: Principal, file_id: FileId, query: Select) -> AsyncGenerator[QueryResult, None]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.ids import new_file_id, new_upload_id
 from domain.file import Visibility
+from domain.ids import new_file_id, new_upload_id
 from services.files import UNCHANGED
 from tests.support.graphql_client import Client
 from tests.support.graphql_fakes import ACME, ANNA, BEN, MALLORY, NOW, OTHER, Fakes, file
