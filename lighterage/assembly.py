@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
 from adapters.locks.local import LocalLocks
+from adapters.records.mongo import MongoRecords
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
@@ -31,6 +32,7 @@ from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
 from lighterage.settings import Settings
+from query.engine.facade import EngineLimits, QueryEngine
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
@@ -40,6 +42,7 @@ from services.accounts import AccountService, SessionRules
 from services.files import FileService
 from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
+from services.queries import QueryService
 from services.tenants import TenantService
 from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
@@ -94,21 +97,22 @@ async def open_product(
     address: str = "",
     clock: Clock | None = None,
     passwords: PasswordHasher | None = None,
+    with_sql: bool = True,
 ) -> AsyncGenerator[Product, None]:
     """
     Open the adapters that the settings name and build the services; closes them in reverse.
 
     Args:
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
+        with_sql: Start the processes that run SQL; commands that need none do without.
     """
     clock = clock or SystemClock()
     public_url = settings.public_url or address
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
-        blobs = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
         bus = LocalEvents()
-        await _pour(stack, records, bus)
+        records = await _open_records(stack, settings, bus)
+        blobs = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
         uploads = UploadService(
             records=records,
@@ -138,6 +142,9 @@ async def open_product(
             tenants=TenantService(records=records),
             files=FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url),
             uploads=uploads,
+            queries=QueryService(
+                records=records, blobs=blobs, engine=await _open_engine(stack, settings) if with_sql else None, path_of=blobs.path_of
+            ),
         )
         maintenance = MaintenanceService(
             records=records,
@@ -198,6 +205,27 @@ async def _signing_key(records: Records, clock: Clock) -> SigningKey:
     with suppress(Conflict):
         return await keys.add(made)
     return await keys.get(SYSTEM, made.id)
+
+
+async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEvents) -> Records:
+    if settings.mongo_url is not None:
+        opening = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
+        return await stack.enter_async_context(opening)
+    records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
+    await _pour(stack, records, bus)
+    return records
+
+
+async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine | None:
+    if settings.query_workers == 0:
+        return None
+    limits = EngineLimits(
+        workers=settings.query_workers,
+        threads=settings.query_threads,
+        memory_bytes=settings.query_memory_mib * 2**20,
+        timeout_seconds=settings.query_timeout_seconds,
+    )
+    return await stack.enter_async_context(QueryEngine(limits))
 
 
 async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:

@@ -70,7 +70,7 @@ def user(
 
 
 async def _save_user(settings: Settings, name: str, password: str, *, is_active: bool) -> SavedUser:
-    async with open_product(settings) as product:
+    async with open_product(settings, with_sql=False) as product:
         return await product.services.accounts.save_user(name, password, is_active=is_active)
 
 

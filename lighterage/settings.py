@@ -68,7 +68,9 @@ class Settings(BaseModel):
     mongo_url: Annotated[str, AfterValidator(_mongo_url)] | None = _setting(
         None, "Keep users and metadata in this MongoDB instead of the data directory."
     )
-    mongo_database: str = _setting("lighterage", "Name of the database in MongoDB.", min_length=1, max_length=63)
+    mongo_database: str | None = _setting(
+        None, "Database in MongoDB. Not set: as the URL says, else `lighterage`.", min_length=1, max_length=63
+    )
 
     s3_bucket: str | None = _setting(
         None, "Keep files in this S3 bucket instead of the data directory.", names=("AWS_STORAGE_BUCKET_NAME",)

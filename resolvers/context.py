@@ -5,11 +5,13 @@ A subscription keeps its context for hours, so each event gets a fresh one: load
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import strawberry
 
+from domain.errors import NotFound
 from domain.file import File
 from domain.ids import FileId, TenantId, UserId
 from domain.principal import Principal
@@ -70,7 +72,8 @@ class RequestContext:
 
     async def get_tenant(self, tenant_id: TenantId) -> Tenant:
         tenant = await self._tenants.load(tenant_id)
-        assert tenant is not None, "the loader gives or raises"
+        if tenant is None:
+            raise NotFound("tenant")
         return tenant
 
     async def usage_of(self, tenant_id: TenantId) -> Usage:
@@ -105,8 +108,12 @@ class RequestContext:
         return await self.services.files.get_many(self.principal, ids)
 
     async def _load_tenants(self, ids: list[TenantId]) -> dict[TenantId, Tenant]:
-        # A page of files is of one tenant, so this is one call.
-        return {tenant_id: await self.services.tenants.get(self.principal, tenant_id) for tenant_id in ids}
+        # A page of files is of one tenant, so this is one call; one that is not there must not fail the others.
+        found = {}
+        for tenant_id in ids:
+            with suppress(NotFound):
+                found[tenant_id] = await self.services.tenants.get(self.principal, tenant_id)
+        return found
 
 
 Info: TypeAlias = strawberry.Info[RequestContext, None]

@@ -62,7 +62,7 @@ class PlainExecutor(Executor[RequestContext]):
         super().__init__(*args, **kwargs)
         self.operation_extensions: dict[str, Any] = {}
 
-    build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info  # type: ignore[assignment]
+    build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info
 
     def build_per_event_executor(self, payload: Any) -> "PlainExecutor":
         executor = copy(self)
@@ -138,11 +138,12 @@ class Engine:
             context_value=context,
             raw_variable_values=dict(prepared.operation.variables),
             operation_name=prepared.operation.name,
-            is_awaitable=optimized_is_awaitable,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # Strawberry types it as a plain bool
             hide_suggestions=context.principal.is_guest,
         )
         if isinstance(executor, list):
             raise Refused(executor, ErrorCode.BAD_REQUEST)
+        assert isinstance(executor, PlainExecutor)
         return executor
 
 

@@ -262,7 +262,7 @@ class _Walk:
         if cost.sized_by is None:
             return assumed
         names = ("first", "last") if cost.sized_by == "first" else (cost.sized_by,)
-        asked = [self.asked(argument.value) for argument in node.arguments if argument.name.value in names]
+        asked = [self.asked(argument.value) for argument in node.arguments or () if argument.name.value in names]
         found = [size for size in asked if size is not None]
         return max(found) if found else assumed
 
