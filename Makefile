@@ -63,6 +63,22 @@ format: $(DEV_STAMP) ## Format and apply the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: bench
+bench: $(DEV_STAMP) ## Measure uploads and downloads, beside the peers that are there
+	$(BIN)/python -m benchmarks.upload
+
+.PHONY: bench-peers
+bench-peers: .tools/bin/tusd benchmarks/peers/node_modules/.stamp ## Get the servers to compare with (Go, npm)
+
+.tools/bin/tusd:
+	mkdir -p .tools/tusd
+	printf 'module peer\n\ngo 1.24\n\nrequire github.com/tus/tusd/v2 v2.10.0\n' > .tools/tusd/go.mod
+	cd .tools/tusd && go build -mod=mod -o ../bin/tusd github.com/tus/tusd/v2/cmd/tusd
+
+benchmarks/peers/node_modules/.stamp: benchmarks/peers/package-lock.json
+	npm --prefix benchmarks/peers ci --ignore-scripts --no-progress --loglevel error
+	@touch $@
+
 .PHONY: reference
 reference: $(DEV_STAMP) ## Write the tables of docs/reference again
 	$(BIN)/python -m tests.support.reference
