@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 WEB_STAMP := web/node_modules/.stamp
+LINT := .tools/lint/bin
+LINT_STAMP := .tools/lint/.stamp
 
 .DEFAULT_GOAL := help
 
@@ -50,10 +52,32 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+.PHONY: lint-files
+lint-files: $(LINT_STAMP) ## Check scripts, container files and workflows
+	$(LINT)/shellcheck .ci/run
+	$(LINT)/hadolint --failure-threshold style Dockerfile
+	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
 .PHONY: format
 format: $(DEV_STAMP) ## Format and apply the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(DEV_STAMP) ## Measure uploads and downloads, beside the peers that are there
+	$(BIN)/python -m benchmarks.upload
+
+.PHONY: bench-peers
+bench-peers: .tools/bin/tusd benchmarks/peers/node_modules/.stamp ## Get the servers to compare with (Go, npm)
+
+.tools/bin/tusd:
+	mkdir -p .tools/tusd
+	printf 'module peer\n\ngo 1.24\n\nrequire github.com/tus/tusd/v2 v2.10.0\n' > .tools/tusd/go.mod
+	cd .tools/tusd && go build -mod=mod -o ../bin/tusd github.com/tus/tusd/v2/cmd/tusd
+
+benchmarks/peers/node_modules/.stamp: benchmarks/peers/package-lock.json
+	npm --prefix benchmarks/peers ci --ignore-scripts --no-progress --loglevel error
+	@touch $@
 
 .PHONY: reference
 reference: $(DEV_STAMP) ## Write the tables of docs/reference again
@@ -61,8 +85,8 @@ reference: $(DEV_STAMP) ## Write the tables of docs/reference again
 
 .PHONY: lock
 lock: ## Write the hash-locked requirements again (needs uv)
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --extra build pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --extra build --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## Remove what the targets built; your data directory stays
@@ -74,9 +98,14 @@ $(BIN)/python:
 
 $(RUN_STAMP): requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LINT_STAMP): .ci/lint-tools.txt
+	$(PYTHON) -m venv .tools/lint
+	$(LINT)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -1,13 +1,16 @@
 """What the product is made of: adapters opened in order, services over them, faces over these."""
 
 import asyncio
+import importlib.metadata
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+from query.engine.facade import EngineLimits, QueryEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
@@ -18,7 +21,7 @@ from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
-from domain.blob import BlobStore
+from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
@@ -31,6 +34,8 @@ from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
 from lighterage.settings import Settings
+from resolvers.context import Facts
+from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
@@ -40,6 +45,7 @@ from services.accounts import AccountService, SessionRules
 from services.files import FileService
 from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
+from services.queries import QueryService
 from services.tenants import TenantService
 from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
@@ -94,21 +100,22 @@ async def open_product(
     address: str = "",
     clock: Clock | None = None,
     passwords: PasswordHasher | None = None,
+    with_sql: bool = True,
 ) -> AsyncGenerator[Product, None]:
     """
     Open the adapters that the settings name and build the services; closes them in reverse.
 
     Args:
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
+        with_sql: Start the processes that run SQL; commands that need none do without.
     """
     clock = clock or SystemClock()
     public_url = settings.public_url or address
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
-        blobs = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
         bus = LocalEvents()
-        await _pour(stack, records, bus)
+        records = await _open_records(stack, settings, bus)
+        blobs, path_of = await _open_blobs(stack, settings, clock)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
         uploads = UploadService(
             records=records,
@@ -138,6 +145,12 @@ async def open_product(
             tenants=TenantService(records=records),
             files=FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url),
             uploads=uploads,
+            queries=QueryService(
+                records=records,
+                blobs=blobs,
+                engine=await _open_engine(stack, settings) if with_sql else None,
+                path_of=path_of,
+            ),
         )
         maintenance = MaintenanceService(
             records=records,
@@ -159,6 +172,7 @@ def build_app(product: Product) -> App:
         *file_routes(services.files),
     ]
     if settings.graphql:
+        routes += build_graphql(services, _graphql_config(product))
         routes += graphiql_routes(WEB_DIST / "graphiql")
     app = Starlette(
         routes=routes,
@@ -185,10 +199,19 @@ def _upload_config(settings: Settings) -> Config:
         base_path=UPLOADS_PATH,
         public_url=settings.public_url,
         extensions=frozenset(Extension) - {Extension.CONCATENATION, Extension.CONCATENATION_UNFINISHED},
-        cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        cors_origins=_origins(settings),
         idle_timeout_seconds=settings.body_idle_seconds,
-        rufh_enabled=False,
     )
+
+
+def _graphql_config(product: Product) -> GraphQLConfig:
+    version = importlib.metadata.version("lighterage")
+    facts = Facts(version=version, tus_url=f"{product.address}{UPLOADS_PATH}")
+    return GraphQLConfig(facts=facts, origins=_origins(product.settings))
+
+
+def _origins(settings: Settings) -> frozenset[str]:
+    return frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip())
 
 
 async def _signing_key(records: Records, clock: Clock) -> SigningKey:
@@ -198,6 +221,65 @@ async def _signing_key(records: Records, clock: Clock) -> SigningKey:
     with suppress(Conflict):
         return await keys.add(made)
     return await keys.get(SYSTEM, made.id)
+
+
+async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEvents) -> Records:
+    if settings.mongo_url is not None:
+        from adapters.records.mongo import MongoRecords
+
+        opening = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
+        return await stack.enter_async_context(opening)
+    records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
+    await _pour(stack, records, bus)
+    return records
+
+
+async def _open_blobs(
+    stack: AsyncExitStack, settings: Settings, clock: Clock
+) -> tuple[SweepingBlobStore, Callable[[BlobKey], str] | None]:
+    """Give the store, and how its files are found on this machine where they are."""
+    if settings.s3_bucket is None:
+        local = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
+        return local, local.path_of
+    from adapters.blobs.bucket import S3Settings
+    from adapters.blobs.s3 import S3Blobs
+
+    spool = settings.data_dir / "spool"
+    spool.mkdir(exist_ok=True)
+    bucket = S3Settings(
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key_id,
+        secret_key=_secret(settings.s3_secret_access_key),
+        session_token=_secret(settings.s3_session_token),
+        prefix=settings.s3_prefix,
+        path_style=settings.s3_path_style,
+        sse=settings.s3_sse,
+        sse_kms_key_id=settings.s3_sse_kms_key_id,
+        storage_class=settings.s3_storage_class,
+        conditional_writes=settings.s3_conditional_writes,
+        part_size_bytes=settings.s3_part_mib * 2**20,
+        parts_equal=settings.s3_parts_equal,
+        part_slots_max=settings.s3_part_slots,
+    )
+    return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine | None:
+    if settings.query_workers == 0:
+        return None
+    limits = EngineLimits(
+        workers=settings.query_workers,
+        threads=settings.query_threads,
+        memory_bytes=settings.query_memory_mib * 2**20,
+        timeout_seconds=settings.query_timeout_seconds,
+    )
+    return await stack.enter_async_context(QueryEngine(limits))
 
 
 async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:

@@ -1,23 +1,25 @@
-"""The command line: serve, users, and a client that uploads."""
+"""
+The command line: serve, users, and a client that uploads.
+
+Each command imports what it runs: one that only asks a server need not load the server.
+"""
 
 import asyncio
 import importlib.metadata
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from auth.passwords import check_password
 from domain.errors import InvalidValue, LighterageError
-from lighterage import client
-from lighterage.assembly import Product, open_product
-from lighterage.observability import configure_logging
-from lighterage.server import run
-from lighterage.settings import Settings, SettingsError, load_settings, settings_table
-from services.accounts import SavedUser
+
+if TYPE_CHECKING:
+    from lighterage.assembly import Product
+    from lighterage.settings import Settings
+    from services.accounts import SavedUser
 
 app = typer.Typer(
     name="lighterage",
@@ -41,6 +43,10 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 @app.command()
 def serve() -> None:
     """Serve until stopped. Everything is set by environment variables: see `lighterage settings`."""
+    from lighterage.observability import configure_logging
+    from lighterage.server import run
+    from lighterage.settings import SettingsError
+
     settings = _settings()
     configure_logging("debug" if settings.debug else settings.log_level)
     try:
@@ -56,6 +62,8 @@ def user(
     is_active: Annotated[int, typer.Argument(min=0, max=1, help="1: may log in. 0: may not, and tokens stop working.")],
 ) -> None:
     """Make a user with a tenant of their own, or change the password and flag of one who is there."""
+    from auth.passwords import check_password
+
     settings = _settings()
     try:
         check_password(password)
@@ -69,14 +77,18 @@ def user(
     print(f"{'made' if saved.is_new else 'changed'} {saved.user.username} ({state}) in tenant {saved.tenant.slug}")
 
 
-async def _save_user(settings: Settings, name: str, password: str, *, is_active: bool) -> SavedUser:
-    async with open_product(settings) as product:
+async def _save_user(settings: "Settings", name: str, password: str, *, is_active: bool) -> "SavedUser":
+    from lighterage.assembly import open_product
+
+    async with open_product(settings, with_sql=False) as product:
         return await product.services.accounts.save_user(name, password, is_active=is_active)
 
 
 @app.command()
 def settings() -> None:
     """List every setting, as docs/reference/settings.md has it."""
+    from lighterage.settings import settings_table
+
     print(settings_table(), end="")
 
 
@@ -87,6 +99,8 @@ def token(
     url: ServerUrl = DEFAULT_URL,
 ) -> None:
     """Log in to a running server and print an access token."""
+    from lighterage import client
+
     try:
         print(client.log_in(url, name, password))
     except client.ClientError as error:
@@ -102,6 +116,8 @@ def upload(
     again: Annotated[bool, typer.Option("--again", help="Upload anew, even if this file is there already.")] = False,
 ) -> None:
     """Upload a file by tus; started again after a break it goes on where the server stands. Prints the file's id."""
+    from lighterage import client
+
     try:
         print(client.upload(url, token, path, chunk_bytes=chunk_mib * 2**20, again=again))
     except client.ClientError as error:
@@ -118,7 +134,9 @@ def main() -> None:
     app()
 
 
-def _settings() -> Settings:
+def _settings() -> "Settings":
+    from lighterage.settings import SettingsError, load_settings
+
     try:
         return load_settings()
     except SettingsError as error:
@@ -130,7 +148,7 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(FAILURE_EXIT)
 
 
-def _greet(product: Product, password: str | None) -> None:
+def _greet(product: "Product", password: str | None) -> None:
     """Say where to go, how to log in, and what to try."""
     settings, url = product.settings, product.address
     shown = password or "YOUR-PASSWORD"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.accounts import AccountService
 from services.files import FileService
+from services.queries import QueryService
 from services.tenants import TenantService
 from services.uploads import UploadService
 
@@ -16,3 +17,4 @@ class Services:
     tenants: TenantService
     files: FileService
     uploads: UploadService
+    queries: QueryService

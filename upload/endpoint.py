@@ -6,9 +6,11 @@ The fast path of the product: no framework object is made for a request. Rules o
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
-from domain.errors import ChecksumMismatch, LighterageError, Unauthenticated
+from domain.clock import Clock
+from domain.errors import ChecksumMismatch, LighterageError, Unauthenticated, UploadComplete
 from domain.ids import UploadId
 from domain.principal import GUEST, Principal
 from domain.upload import (
@@ -23,7 +25,7 @@ from domain.upload import (
     Upload,
 )
 from upload.body import BodyReader, Message, Receive
-from upload.protocol import cors, tus1
+from upload.protocol import cors, rufh, tus1
 from upload.protocol.config import Config
 from upload.protocol.errors import BodyCut, InternalFault, RequestIdle, RequestStopped
 from upload.protocol.message import Answer, Field, Headers, RequestHead, parse_body_length
@@ -58,13 +60,20 @@ class Dialect(Protocol):
     """What a protocol's module holds."""
 
     def parse(self, head: RequestHead, config: Config) -> Command: ...
-    def format_created(self, upload: Upload, command: CreateUpload, head: RequestHead, config: Config) -> Answer: ...
+    def format_created(
+        self,
+        upload: Upload,
+        command: CreateUpload,
+        head: RequestHead,
+        config: Config,
+        *,
+        fault: LighterageError | None = None,
+    ) -> Answer: ...
     def format_appended(self, upload: Upload, command: AppendBytes, head: RequestHead, config: Config) -> Answer: ...
     def format_status(self, upload: Upload, head: RequestHead, config: Config) -> Answer: ...
     def format_terminated(self, head: RequestHead) -> Answer: ...
-    def format_options(self, config: Config, *, length_max: int) -> Answer: ...
     def format_error(
-        self, error: LighterageError, head: RequestHead, *, request_id: str | None = None, offset: int | None = None
+        self, error: LighterageError, head: RequestHead, config: Config, *, offset: int | None = None
     ) -> Answer: ...
 
 
@@ -74,11 +83,19 @@ class UploadEndpoint:
 
     It expects of the scope, all optional: `lighterage.principal`, a Principal (else a guest);
     `lighterage.authentication_error`, a LighterageError to refuse the request with; `lighterage.request_id`.
+
+    Where the scope has the extension `http.response.informational`, the server can send a message of that type, with
+    `status` and `headers`, before the response; then new uploads of the IETF draft are announced with 104.
     """
 
-    def __init__(self, service: Uploads, config: Config | None = None) -> None:
+    def __init__(self, service: Uploads, config: Config | None = None, *, clock: Clock | None = None) -> None:
+        """
+        Args:
+            clock: For the lifetimes that the IETF draft announces; without one, none are.
+        """
         self._service = service
-        self._config = config or Config()
+        self._config = replace(config or Config(), length_max=service.length_max)
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,7 +110,7 @@ class UploadEndpoint:
             algorithms=self._config.checksum_algorithms,
         )
         try:
-            answer = await self._answer(scope, head, body)
+            answer = await self._answer(scope, head, body, send)
             if body.is_connected:
                 await self._send(answer, scope, head, body, send)
         finally:
@@ -117,53 +134,94 @@ class UploadEndpoint:
             location_path=location_path,
             location_prefix=config.public_url.rstrip("/") + config.base_path if config.public_url else location_path,
             body_length=parse_body_length(fields, http_version=scope.get("http_version", "1.1")),
+            request_id=scope.get("lighterage.request_id"),
+            received_at=self._clock.now() if self._clock is not None else None,
         )
 
-    async def _answer(self, scope: Scope, head: RequestHead, body: BodyReader) -> Answer:
-        dialect: Dialect = tus1
-        request_id: str | None = scope.get("lighterage.request_id")
+    def _dialect(self, head: RequestHead) -> Dialect:
+        return rufh if self._config.rufh_enabled and rufh.claims(head) else tus1
+
+    async def _answer(self, scope: Scope, head: RequestHead, body: BodyReader, send: Send) -> Answer:
+        dialect = self._dialect(head)
         try:
             principal = _authenticate(scope, head)
-            command = dialect.parse(head, self._config)
-            return await self._run(principal, command, head, body, dialect, request_id)
+            match dialect.parse(head, self._config):
+                case AppendBytes() as command:
+                    return await self._append(principal, command, head, body, dialect)
+                case CreateUpload() as command:
+                    return await self._create(principal, command, head, body, dialect, scope, send)
+                case GetStatus(upload_id):
+                    upload = await self._service.status(principal, upload_id)
+                    return dialect.format_status(upload, head, self._config)
+                case TerminateUpload(upload_id):
+                    await self._service.terminate(principal, upload_id)
+                    return dialect.format_terminated(head)
+                case GetOptions():
+                    return self._options()
         except ChecksumMismatch as error:
             # Of a body that ended early the checksum says nothing; the client must hear why it ended.
-            fault = _ENDS[body.ended_by]() if body.ended_by in _ENDS else error
-            return dialect.format_error(fault, head, request_id=request_id)
+            return dialect.format_error(_early_end(body) or error, head, self._config)
         except LighterageError as error:
-            return dialect.format_error(error, head, request_id=request_id)
+            return dialect.format_error(error, head, self._config)
         except Exception:
-            logger.exception("an upload request failed", extra={"request_id": request_id})
-            return dialect.format_error(InternalFault(), head, request_id=request_id)
+            logger.exception("an upload request failed", extra={"request_id": head.request_id})
+            return dialect.format_error(InternalFault(), head, self._config)
 
-    async def _run(
+    async def _append(
+        self, principal: Principal, command: AppendBytes, head: RequestHead, body: BodyReader, dialect: Dialect
+    ) -> Answer:
+        try:
+            upload = await self._service.append(principal, command, body)
+        except UploadComplete:
+            if not command.is_last or command.body_length != 0:
+                raise
+            # The answer to the last bytes was lost, or those before had reached the end: nothing is left to do.
+            upload = await self._service.status(principal, command.upload_id)
+        fault = _early_end(body)
+        if fault is not None:
+            return dialect.format_error(fault, head, self._config, offset=upload.offset)
+        return dialect.format_appended(upload, command, head, self._config)
+
+    async def _create(
         self,
         principal: Principal,
-        command: Command,
+        command: CreateUpload,
         head: RequestHead,
         body: BodyReader,
         dialect: Dialect,
-        request_id: str | None,
+        scope: Scope,
+        send: Send,
     ) -> Answer:
-        service, config = self._service, self._config
-        match command:
-            case AppendBytes():
-                upload = await service.append(principal, command, body)
-                if body.ended_by in _ENDS:
-                    error = _ENDS[body.ended_by]()
-                    return dialect.format_error(error, head, request_id=request_id, offset=upload.offset)
-                return dialect.format_appended(upload, command, head, config)
-            case CreateUpload():
-                # A body that ended early made an upload all the same, and only this answer tells where it is.
-                upload = await service.create(principal, command, body if command.has_body else None)
-                return dialect.format_created(upload, command, head, config)
-            case GetStatus(upload_id):
-                return dialect.format_status(await service.status(principal, upload_id), head, config)
-            case TerminateUpload(upload_id):
-                await service.terminate(principal, upload_id)
-                return dialect.format_terminated(head)
-            case GetOptions():
-                return dialect.format_options(config, length_max=service.length_max)
+        if not command.has_body:
+            upload = await self._service.create(principal, command, None)
+        elif dialect is rufh and "http.response.informational" in (scope.get("extensions") or ()):
+            upload = await self._create_announced(principal, command, head, body, send)
+        else:
+            upload = await self._service.create(principal, command, body)
+        fault = _early_end(body) if command.has_body else None
+        return dialect.format_created(upload, command, head, self._config, fault=fault)
+
+    async def _create_announced(
+        self, principal: Principal, command: CreateUpload, head: RequestHead, body: BodyReader, send: Send
+    ) -> Upload:
+        """Create first and read the body after, so that a client that is cut off knows where to go on."""
+        empty = replace(command, has_body=False, body_length=0, is_last=False, checksum=None)
+        upload = await self._service.create(principal, empty, None)
+        interim = rufh.format_interim(upload, head, self._config)
+        if interim is not None:
+            message = {"type": "http.response.informational", "status": interim.status, "headers": [*interim.headers]}
+            await send(message)
+        append = AppendBytes(
+            upload.id, 0, body_length=command.body_length, is_last=command.is_last, checksum=command.checksum
+        )
+        return await self._service.append(principal, append, body)
+
+    def _options(self) -> Answer:
+        """Both protocols have their say: a client that asks does not tell which one it speaks."""
+        fields = tus1.format_options(self._config).headers
+        if self._config.rufh_enabled:
+            fields += rufh.format_options(self._config).headers
+        return Answer(204, fields)
 
     async def _send(self, answer: Answer, scope: Scope, head: RequestHead, body: BodyReader, send: Send) -> None:
         origin = head.headers.find(b"origin")
@@ -196,6 +254,12 @@ def _authenticate(scope: Scope, head: RequestHead) -> Principal:
     if principal.is_guest and principal.upload_id is None:
         raise Unauthenticated("uploading needs a log-in")
     return principal
+
+
+def _early_end(body: BodyReader) -> LighterageError | None:
+    """Say why a body ended before its time, if it did."""
+    kind = None if body.ended_by is None else _ENDS.get(body.ended_by)
+    return None if kind is None else kind()
 
 
 def _closes(body: BodyReader) -> bool:

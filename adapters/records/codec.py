@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import Any, Generic, cast
 
 import msgspec
@@ -27,7 +28,9 @@ INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 GET_MANY_MAX = 1000
 ONCE_KEYS_KEPT = 1000  # the last so many `once` keys of a record that are remembered, at least
 
-_PLAIN = (str, int, bool, type(None))
+_ENCODER = msgspec.json.Encoder()
+_MOMENT_LENGTH = len("2026-03-01T12:00:00.000000")
+_PLAIN = frozenset((str, int, bool, type(None)))
 _RECORD_FIELDS = ("id", "tenant_id", "revision")
 
 
@@ -44,7 +47,9 @@ def moment_text(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         assert moment.tzinfo is not None, "times are aware"
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    # A tenth of the cost of isoformat; but it leaves out a fraction that is zero.
+    text = _ENCODER.encode(moment)[1:-2].decode()
+    return text + "Z" if len(text) == _MOMENT_LENGTH else text + ".000000Z"
 
 
 class Codec(Generic[R]):
@@ -66,9 +71,8 @@ class Codec(Generic[R]):
         self.fields = tuple(name for name in dict.fromkeys(named) if name not in _RECORD_FIELDS)
         self.derived = frozenset(self.fields) - own
         self.noun = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", kind.record.__name__).lower()
-        self._own = tuple(own)
+        self._slots = [_accessors(kind.record, name) for name in own]
         self._filled = frozenset(_never_none(kind.record, self.fields))
-        self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(kind.record)
         self._pick: Callable[[R], Any] = attrgetter(*self.fields) if self.fields else lambda _record: ()
 
@@ -85,8 +89,8 @@ class Codec(Generic[R]):
     def change(self, record: R, changes: Mapping[str, object]) -> R:
         """Copy a record with other values. A third of the cost of dataclasses.replace, which this is otherwise."""
         copy = object.__new__(type(record))
-        for name in self._own:
-            object.__setattr__(copy, name, changes[name] if name in changes else getattr(record, name))
+        for name, read, write in self._slots:
+            write(copy, changes[name] if name in changes else read(record))
         return copy
 
     def add_to(self, record: R, amounts: Mapping[str, int]) -> R:
@@ -96,7 +100,7 @@ class Codec(Generic[R]):
 
     def encode(self, record: R) -> bytes:
         try:
-            return self._encoder.encode(record)
+            return _ENCODER.encode(record)
         except UnicodeEncodeError as error:
             raise unkeepable(error) from error
 
@@ -116,6 +120,14 @@ def unkeepable(error: UnicodeEncodeError | OverflowError) -> InvalidValue:
     if isinstance(error, UnicodeEncodeError):
         return InvalidValue("text must not hold half of a surrogate pair", reason="not_text")
     return InvalidValue("a number must not be larger than 2^63 - 1", reason="out_of_range")
+
+
+def _accessors(record: type[Any], name: str) -> tuple[str, Callable[[Any], Any], Callable[[Any, Any], None]]:
+    """Give what reads and writes a field, frozen or not; for slots, what the class itself reads and writes by."""
+    slot = getattr(record, name, None)
+    if isinstance(slot, MemberDescriptorType):
+        return name, slot.__get__, slot.__set__
+    return name, attrgetter(name), lambda target, value: object.__setattr__(target, name, value)
 
 
 def _never_none(record: type[Any], fields: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, Self
 
 from bson.errors import BSONError
-from pymongo import AsyncMongoClient, ReturnDocument
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
@@ -287,14 +287,13 @@ class MongoCollection(Generic[R]):
             filters.append({once: None})
             change["$set"] = {once: True}
         with _faults():
-            document = await self._collection.find_one_and_update(
-                all_of(filters), change, return_document=ReturnDocument.AFTER
-            )
+            # The document as it was: not every server tells exactly how it is after, when others change it too.
+            document = await self._collection.find_one_and_update(all_of(filters), change)
         if document is None:
             return None
         if len(keys := list(document.get("_once", ()))) > ONCE_KEYS_KEPT + _ONCE_KEYS_SLACK:
             await self._forget_once(document["_id"], keys[:-ONCE_KEYS_KEPT])
-        return self._decoded(document)
+        return self._codec.add_to(self._decoded(document), increment.amounts)
 
     async def _forget_once(self, key: str, oldest: Sequence[str]) -> None:
         with _faults():

@@ -37,17 +37,36 @@ async def fit(database: AsyncDatabase[Document], kinds: Sequence[Kind[Any]]) -> 
 
 
 async def _fill(collection: AsyncCollection[Document], codec: Codec[Any]) -> None:
-    """Write the declared fields of every document anew, unless another is faster: who saves writes them too."""
+    """
+    Write the declared fields of every document anew, unless another is faster: who saves writes them too.
+
+    Several processes may do it at once, but for a sequence that was declared since: that is for one alone.
+    """
+    sequence, last_numbers = codec.kind.sequence, dict[str, int]()
     last = ""
     while True:
         documents = await collection.find({"_id": {"$gt": last}}).sort("_id").limit(_BATCH).to_list()
         for document in documents:
             record = from_document(codec, document)
+            if sequence is not None and getattr(record, sequence) == 0:
+                number = await _last_number(collection, record.tenant_id, sequence, last_numbers) + 1
+                last_numbers[record.tenant_id] = number
+                record = codec.change(record, {sequence: number})
             fresh = to_document(codec, record)
             await collection.update_one({"_id": fresh.pop("_id"), "revision": record.revision}, {"$set": fresh})
         if len(documents) < _BATCH:
             return
         last = documents[-1]["_id"]
+
+
+async def _last_number(
+    collection: AsyncCollection[Document], tenant_id: str, sequence: str, known: dict[str, int]
+) -> int:
+    if tenant_id not in known:
+        numbered = {"tenant_id": tenant_id, sequence: {"$gt": 0}}
+        newest = await collection.find_one(numbered, {sequence: 1}, sort=[(sequence, -1)])
+        known[tenant_id] = newest[sequence] if newest else 0
+    return known[tenant_id]
 
 
 async def _fit_indexes(collection: AsyncCollection[Document], kind: Kind[Any]) -> None:

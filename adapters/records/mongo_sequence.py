@@ -53,7 +53,8 @@ class Sequence:
         if (waiting := self._waiting.get(tenant_id)) is not None:
             waiting.append((document, future))
         else:
-            task = asyncio.create_task(self._work_off(tenant_id, deque([(document, future)])))
+            self._waiting[tenant_id] = waiting = deque([(document, future)])
+            task = asyncio.create_task(self._work_off(tenant_id, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await future
@@ -77,7 +78,6 @@ class Sequence:
     # ---- groups
 
     async def _work_off(self, tenant_id: str, waiting: _Waiting) -> None:
-        self._waiting[tenant_id] = waiting
         try:
             while waiting:
                 group = [waiting.popleft() for _ in range(min(len(waiting), GROUP_MAX))]

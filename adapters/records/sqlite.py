@@ -44,20 +44,18 @@ class SqliteRecords:
     """
 
     def __init__(self, path: Path, kinds: Sequence[Kind[Any]]) -> None:
-        self._path = path
-        self._gate = Gate(path.with_name(path.name + "-gate"))
-        self._gate.enter()  # putting a file in order is for one process alone
-        try:
-            writing = _connect(path)
-            _prepare(writing, kinds)
-        finally:
+        with contextlib.ExitStack() as opening:
+            self._gate = opening.enter_context(contextlib.closing(Gate(path.with_name(path.name + "-gate"))))
+            self._gate.enter()  # putting a file in order is for one process alone
+            self._writing = opening.enter_context(contextlib.closing(_connect(path)))
+            _prepare(self._writing, kinds)
             self._gate.leave()
-        self._reader = _Reader(path)
+            self._reader = opening.enter_context(contextlib.closing(_Reader(path)))
+            self._opened = opening.pop_all()
         self._listeners: set[asyncio.Event] = set()
-        self._writing = writing
-        self._writer = Writer(writing, self._gate, on_commit=self._wake)
+        self._writer = Writer(self._writing, self._gate, on_commit=self._wake)
         self._collections = {
-            kind.name: SqliteCollection(kind, _Table(kind, writing), self._reader, self._writer) for kind in kinds
+            kind.name: SqliteCollection(kind, _Table(kind, self._writing), self._reader, self._writer) for kind in kinds
         }
 
     @classmethod
@@ -135,9 +133,7 @@ class SqliteRecords:
 
     async def _close(self) -> None:
         await self._writer.close()
-        self._reader.close()
-        await asyncio.to_thread(self._writing.close)
-        self._gate.close()
+        await asyncio.to_thread(self._opened.close)
 
 
 class SqliteCollection(Generic[R]):

@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.sources import read, tracked_files
+from tests.support.sources import ROOMS, read, tracked_files
 
 # Written in pieces, since this file is tracked too.
 HOSTS = (
@@ -117,3 +117,18 @@ def test_sizes(record_property):
 def test_architecture_stays_readable():
     """One page that is read to the end."""
     assert read("ARCHITECTURE.md").count("\n") <= 200
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_image_holds_every_room(room):
+    """.dockerignore lets in what it names."""
+    assert f"!{room}" in read(".dockerignore").splitlines()
+
+
+def test_compose_names_the_parameters_of_old_R003_16():
+    """Whoever set these for another server sets them here."""
+    compose = read("docker-compose.yml")
+    wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_STORAGE_BUCKET_NAME", "AWS_S3_REGION_NAME")
+
+    assert [name for name in wanted if f"\n      {name}:" not in compose] == []
+    assert '\n      DEBUG: "False"' in compose

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from domain.upload import LENGTH_MAX
 from upload.protocol.checksums import available_algorithms
 
 
@@ -33,6 +34,7 @@ class Config:
         idle_timeout_seconds: A body of which nothing comes for so long is ended; what came is kept.
         linger_seconds: How long a refused client that is still sending is listened to before the connection closes.
         rufh_enabled: Speak the IETF draft beside tus.
+        length_max: Bytes in the longest file; the endpoint takes it from its service.
         append_size_max: Most bytes that one request of the IETF draft may carry; None: any. Announced, for proxies
             that limit bodies; the requests of tus cannot be told.
     """
@@ -45,6 +47,7 @@ class Config:
     idle_timeout_seconds: float = 60.0
     linger_seconds: float = 1.0
     rufh_enabled: bool = True
+    length_max: int = LENGTH_MAX
     append_size_max: int | None = None
 
     def offers(self, extension: Extension) -> bool:

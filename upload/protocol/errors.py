@@ -34,6 +34,26 @@ class MediaTypeUnsupported(LighterageError):
         super().__init__(f"the body's Content-Type must be {expected}")
 
 
+class ContentCodingUnsupported(LighterageError):
+    """The bytes are compressed, and would be stored so without anybody knowing."""
+
+    code = "content_coding_unsupported"
+    hint = "Send the file's own bytes, without Content-Encoding."
+
+    def __init__(self) -> None:
+        super().__init__("only uploads without a Content-Encoding are taken")
+
+
+class InteropVersionUnsupported(LighterageError):
+    """The request speaks a draft of the IETF's resumable uploads that is not known here."""
+
+    code = "interop_version_unsupported"
+    hint = "Send 'Upload-Draft-Interop-Version: 10' or 6, or speak tus 1.0."
+
+    def __init__(self) -> None:
+        super().__init__("this interop version of resumable uploads is not spoken here")
+
+
 class ChecksumAlgorithmUnsupported(LighterageError):
     """The checksum is made in a way that is not known here."""
 

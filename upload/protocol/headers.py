@@ -9,12 +9,13 @@ import base64
 import binascii
 import re
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from domain.errors import InvalidValue, LengthExceeded
 from domain.file import METADATA_ENTRIES_MAX
 from domain.ids import UploadId, is_id
 from domain.upload import LENGTH_MAX, Checksum, Concatenation
+from upload.protocol import structured
 from upload.protocol.checksums import digest_size
 from upload.protocol.errors import ChecksumAlgorithmUnsupported
 
@@ -126,6 +127,70 @@ def parse_checksum(text: str, *, algorithms: tuple[str, ...]) -> Checksum:
 def names_field(text: str, field: str) -> bool:
     """Tell whether a comma-separated list of field names, as in `Trailer`, holds one of them."""
     return field in {name.strip(" \t").lower() for name in text.split(",")}
+
+
+# ---- digests (RFC 9530)
+
+_DIGEST_ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}  # those that are not deprecated
+
+
+def parse_repr_digest(text: str) -> bytes | None:
+    """
+    Give the SHA-256 of the whole file out of Repr-Digest; None where it holds only digests of other kinds.
+
+    RFC 9530, 3: a dictionary whose "value is a Byte Sequence that contains the output".
+    """
+    return _parse_digests(text, field="Repr-Digest").get("sha256")
+
+
+def parse_content_digest(text: str) -> Checksum | None:
+    """Give what a request's bytes must hash to out of Content-Digest; None where no algorithm of it is known."""
+    digests = _parse_digests(text, field="Content-Digest")
+    return next((Checksum(algorithm, digest) for algorithm, digest in digests.items()), None)
+
+
+def _parse_digests(text: str, *, field: str) -> dict[str, bytes]:
+    members = structured.parse_dictionary(text)
+    if members is None:
+        raise _invalid(field, "not a dictionary of digests")
+    digests: dict[str, bytes] = {}
+    for key, algorithm in _DIGEST_ALGORITHMS.items():
+        if key in members:
+            digest = structured.parse_bytes(members[key])
+            if digest is None or len(digest) != digest_size(algorithm):
+                raise _invalid(field, f"{key} is not a digest of {digest_size(algorithm)} bytes")
+            digests[algorithm] = digest
+    return digests
+
+
+# ---- names
+
+_DISPOSITION_PARAMETER = re.compile(
+    r';[ \t]*([A-Za-z*_-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;\s"]+)[ \t]*', re.ASCII | re.DOTALL
+)
+_DISPOSITION = re.compile(rf"[ \t]*[A-Za-z-]+[ \t]*(?:{_DISPOSITION_PARAMETER.pattern})*", re.ASCII | re.DOTALL)
+
+
+def parse_disposition_name(text: str) -> bytes | None:
+    """
+    Give the file's name in UTF-8 out of Content-Disposition, or None where there is none to be read.
+
+    RFC 6266, 4.3: "recipients SHOULD pick 'filename*' and ignore 'filename'" when both are there. A plain filename is
+    what browsers send there: UTF-8 in all but name.
+    """
+    if not _DISPOSITION.fullmatch(text):
+        return None
+    parameters = {match[1].lower(): match[2] for match in _DISPOSITION_PARAMETER.finditer(text)}
+    charset, _, extended = parameters.get("filename*", "").partition("'")
+    _, quote, encoded = extended.partition("'")
+    if quote and charset.lower() == "utf-8":
+        return unquote_to_bytes(encoded)
+    name = parameters.get("filename")
+    if name is None:
+        return None
+    if name.startswith('"'):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1], flags=re.DOTALL)
+    return name.encode("latin-1")
 
 
 # ---- concatenation

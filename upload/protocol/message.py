@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 Field = tuple[bytes, bytes]
 """A header line, its name in lower case."""
@@ -46,6 +47,8 @@ class RequestHead:
         path_tail: What follows the address at which uploads are created: an upload's id, or nothing.
         location_path: Path of the address at which uploads are created, as the client sees it.
         location_prefix: What an upload's id is appended to for its address: that path, or a whole URL.
+        request_id: Names the request in the server's log.
+        received_at: When it came; None where nobody looked.
         body_length: Bytes of the body; 0: there is none; None: the request does not say.
     """
 
@@ -55,6 +58,8 @@ class RequestHead:
     location_path: str = "/files/"
     location_prefix: str = "/files/"
     body_length: int | None = 0
+    request_id: str | None = None
+    received_at: datetime | None = None
 
     @property
     def has_body(self) -> bool:

@@ -43,11 +43,13 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "checksum_algorithm_unsupported": 400,  # "400 Bad Request if the checksum algorithm is not supported by the server"
     "checksum_mismatch": 460,  # "460 Checksum Mismatch if the checksums mismatch"
     "conflict": 409,
+    "content_coding_unsupported": 415,
     "content_type_not_allowed": 415,
     "cursor_invalid": 400,
     "cursor_too_old": 410,
     "file_not_ready": 409,
     "internal": 500,
+    "interop_version_unsupported": 400,
     "invalid_credentials": 401,
     "invalid_value": 400,
     "length_exceeded": 413,  # "the Server MUST respond with the 413 Request Entity Too Large status"
@@ -230,9 +232,9 @@ def _parse_checksum(head: RequestHead, config: Config) -> Checksum | None:
 # ---- answers
 
 
-def format_options(config: Config, *, length_max: int) -> Answer:
+def format_options(config: Config) -> Answer:
     """Say what is spoken here; only what is switched on is named."""
-    fields = [(b"tus-version", VERSION.encode()), (b"tus-max-size", str(length_max).encode())]
+    fields = [(b"tus-version", VERSION.encode()), (b"tus-max-size", str(config.length_max).encode())]
     names = [extension.value for extension in Extension if config.offers(extension)]
     if names:  # "If no extensions are supported, the Tus-Extension header MUST be omitted."
         fields.append((b"tus-extension", ",".join(names).encode()))
@@ -241,7 +243,15 @@ def format_options(config: Config, *, length_max: int) -> Answer:
     return Answer(204, tuple(fields))
 
 
-def format_created(upload: Upload, command: CreateUpload, head: RequestHead, config: Config) -> Answer:
+def format_created(
+    upload: Upload, command: CreateUpload, head: RequestHead, config: Config, *, fault: LighterageError | None = None
+) -> Answer:
+    """
+    Tell where the new upload is.
+
+    Args:
+        fault: Why its body ended early. Not told: the offset says how far it came, and nothing else says where it is.
+    """
     fields = [(b"location", (head.location_prefix + upload.id).encode())]
     # "The Server [...] MUST include the Upload-Offset header in the response" (creation with upload)
     if command.has_body:
@@ -299,9 +309,7 @@ def _expires(upload: Upload, config: Config) -> tuple[Field, ...]:
 # ---- faults
 
 
-def format_error(
-    error: LighterageError, head: RequestHead, *, request_id: str | None = None, offset: int | None = None
-) -> Answer:
+def format_error(error: LighterageError, head: RequestHead, config: Config, *, offset: int | None = None) -> Answer:
     """
     Say what went wrong, and what to do next.
 
@@ -309,7 +317,7 @@ def format_error(
         offset: Where the upload stands, if bytes of this very request were stored.
     """
     status = STATUS_BY_CODE[error.code]
-    body = json.dumps(problem_document(error, status=status, request_id=request_id), ensure_ascii=False).encode()
+    body = json.dumps(problem_document(error, status=status, request_id=head.request_id), ensure_ascii=False).encode()
     fields = [(b"content-type", CONTENT_TYPE.encode()), *error_fields(error)]
     if isinstance(error, OffsetMismatch):
         offset = error.stored

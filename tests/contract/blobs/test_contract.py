@@ -44,9 +44,10 @@ async def test_appends_of_any_length_make_one_blob(blobs: BlobStore, seed: int) 
 async def test_creating_stores_nothing_and_may_be_repeated(blobs: BlobStore) -> None:
     first = await blobs.create(KEY, content_type="text/plain", length=5)
     second = await blobs.create(KEY, content_type="text/plain", length=5)
+    await blobs.append(first, body(b"first"))
+    await blobs.abort(first)
 
-    assert (first.size_bytes, first.length, first.content_type) == (0, 5, "text/plain")
-    assert first == second
+    assert (second.size_bytes, second.length, second.content_type) == (0, 5, "text/plain")
     with pytest.raises(NotFound):
         await blobs.stat(KEY)
 
@@ -150,15 +151,41 @@ async def test_an_aborted_blob_is_gone(blobs: BlobStore, size: int) -> None:
         await blobs.stat(KEY)
 
 
-async def test_aborting_a_finished_blob_leaves_it(blobs: BlobStore) -> None:
-    """A sweeper that is late must not take what was finished meanwhile."""
-    record = await Record.begin(blobs)
-    await record.append(b"abc")
-    await record.complete()
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_an_aborted_blob_of_known_length_is_gone(blobs: BlobStore, size: int) -> None:
+    """All its bytes are there, so that a store may have put them where they belong already."""
+    record = await Record.begin(blobs, length=size)
+    await record.append(some_bytes(size))
 
     await blobs.abort(record.writer)
 
-    assert await read(blobs, KEY) == b"abc"
+    with pytest.raises(NotFound):
+        await blobs.stat(KEY)
+
+
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_a_whole_append_that_was_not_recorded_is_written_over(blobs: BlobStore, size: int) -> None:
+    record = await Record.begin(blobs, length=size)
+    await blobs.append(record.writer, body(b"\xff" * size))
+
+    blob = await record.finish(some_bytes(size))
+
+    assert blob == await blobs.stat(KEY)
+    assert sha256(some_bytes(size)) == sha256(await read(blobs, KEY))
+
+
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_a_blob_of_known_length_never_replaces_another(blobs: BlobStore, size: int) -> None:
+    first, second = await Record.begin(blobs), await Record.begin(blobs, length=size)
+    await first.append(b"first")
+    blob = await first.complete()
+    await second.append(some_bytes(size))
+
+    with pytest.raises(Conflict):
+        await second.complete()
+
+    assert blob == await blobs.stat(KEY)
+    assert await read(blobs, KEY) == b"first"
 
 
 async def test_a_deleted_blob_is_gone_and_the_next_can_take_its_key(blobs: BlobStore) -> None:

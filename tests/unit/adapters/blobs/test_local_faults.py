@@ -26,6 +26,7 @@ def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalBlobs:
     return LocalBlobs(tmp_path / "blobs", free_bytes_min=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lasts", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 async def test_no_failing_call_loses_an_acknowledged_byte(

@@ -61,7 +61,7 @@ def test_options_needs_no_version():
     ],
 )
 def test_fault_brings_its_fields(fault, status, field):
-    answer = tus1.format_error(fault, HEAD)
+    answer = tus1.format_error(fault, HEAD, Config())
 
     assert answer.status == status
     assert field in answer.headers
@@ -79,4 +79,4 @@ def test_any_head_is_a_command_or_a_declared_fault(method, tail, values, body_le
     try:
         tus1.parse(head, Config())
     except LighterageError as error:
-        assert tus1.format_error(error, head).status in range(400, 500)  # noqa: PT017
+        assert tus1.format_error(error, head, Config()).status in range(400, 500)  # noqa: PT017
