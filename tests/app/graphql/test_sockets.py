@@ -169,6 +169,7 @@ async def test_ping_is_answered_with_its_payload(address: str) -> None:
         '{"type": "complete", "id": {}}',
         '{"type": "ping", "payload": 1}',
         "[" * 100_000,
+        '{"type": "ping", "payload": ' + '{"a":' * 1000 + "1" + "}" * 1001,
         b"\x00\x01",
     ],
     ids=lambda text: str(text[:60]),
