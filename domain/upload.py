@@ -104,6 +104,10 @@ class Upload:
         return self.writer.size_bytes
 
     @property
+    def key(self) -> str:
+        return self.writer.key
+
+    @property
     def reserved_bytes(self) -> int:
         """What it holds of the tenant's quota: its length, or what came while that is unknown."""
         return self.length if self.length is not None else self.offset
@@ -162,9 +166,9 @@ class Upload:
 UPLOADS = Kind(
     "uploads",
     Upload,
-    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint"),
+    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint", "key"),
     unique=(("idempotency_key",),),
-    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at")),
+    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at"), ("key",)),
 )
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import importlib.metadata
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
 from query.engine.facade import EngineLimits, QueryEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,7 +21,7 @@ from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
-from domain.blob import BlobStore
+from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
@@ -114,7 +115,7 @@ async def open_product(
     async with AsyncExitStack() as stack:
         bus = LocalEvents()
         records = await _open_records(stack, settings, bus)
-        blobs = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
+        blobs, path_of = await _open_blobs(stack, settings, clock)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
         uploads = UploadService(
             records=records,
@@ -148,7 +149,7 @@ async def open_product(
                 records=records,
                 blobs=blobs,
                 engine=await _open_engine(stack, settings) if with_sql else None,
-                path_of=blobs.path_of,
+                path_of=path_of,
             ),
         )
         maintenance = MaintenanceService(
@@ -200,7 +201,6 @@ def _upload_config(settings: Settings) -> Config:
         extensions=frozenset(Extension) - {Extension.CONCATENATION, Extension.CONCATENATION_UNFINISHED},
         cors_origins=_origins(settings),
         idle_timeout_seconds=settings.body_idle_seconds,
-        rufh_enabled=False,
     )
 
 
@@ -232,6 +232,42 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
     await _pour(stack, records, bus)
     return records
+
+
+async def _open_blobs(
+    stack: AsyncExitStack, settings: Settings, clock: Clock
+) -> tuple[SweepingBlobStore, Callable[[BlobKey], str] | None]:
+    """Give the store, and how its files are found on this machine where they are."""
+    if settings.s3_bucket is None:
+        local = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
+        return local, local.path_of
+    from adapters.blobs.bucket import S3Settings
+    from adapters.blobs.s3 import S3Blobs
+
+    spool = settings.data_dir / "spool"
+    spool.mkdir(exist_ok=True)
+    bucket = S3Settings(
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key_id,
+        secret_key=_secret(settings.s3_secret_access_key),
+        session_token=_secret(settings.s3_session_token),
+        prefix=settings.s3_prefix,
+        path_style=settings.s3_path_style,
+        sse=settings.s3_sse,
+        sse_kms_key_id=settings.s3_sse_kms_key_id,
+        storage_class=settings.s3_storage_class,
+        conditional_writes=settings.s3_conditional_writes,
+        part_size_bytes=settings.s3_part_mib * 2**20,
+        parts_equal=settings.s3_parts_equal,
+        part_slots_max=settings.s3_part_slots,
+    )
+    return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
 
 
 async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine | None:

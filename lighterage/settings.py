@@ -92,6 +92,23 @@ class Settings(BaseModel):
         None, "Session token of temporary credentials.", names=("AWS_SESSION_TOKEN",)
     )
 
+    s3_path_style: bool | None = _setting(
+        None, "Put the bucket into the path. Not set: only with an endpoint of its own."
+    )
+    s3_sse: Literal["AES256", "aws:kms"] | None = _setting(
+        None, "Encryption at rest to ask for. Not set: as the bucket does by itself."
+    )
+    s3_sse_kms_key_id: str | None = _setting(None, "Key for `aws:kms`.")
+    s3_storage_class: str | None = _setting(None, "Storage class of new objects, as `STANDARD_IA`.")
+    s3_conditional_writes: bool = _setting(
+        True, "The server knows `If-None-Match: *`; switch off for one that does not."
+    )
+    s3_part_mib: int = _setting(16, "Wanted size of a part; larger where the length asks for it.", ge=5, le=5120)
+    s3_parts_equal: bool = _setting(False, "All parts but the last have one size, as Cloudflare R2 wants.")
+    s3_part_slots: int = _setting(
+        8, "Parts that a process holds in memory at once, `LIGHTERAGE_S3_PART_MIB` each.", ge=1, le=1024
+    )
+
     file_size_max: int = _setting(2**63 - 1, "Bytes in one file at most.", ge=1, le=2**63 - 1)
     upload_lifetime_hours: int = _setting(
         168, "How long an unfinished upload is kept after its last bytes.", ge=1, le=24 * 365

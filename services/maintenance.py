@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from domain.blob import BlobStore
+from domain.blob import BlobKey, SweepingBlobStore
 from domain.clock import Clock
 from domain.errors import Conflict, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
@@ -27,6 +27,7 @@ from services.uploads import UploadService
 
 BATCH = 100
 HASH_BATCH_BYTES = 2**20
+SWEEP_SECONDS = 3600  # listing a bucket costs money
 
 T = TypeVar("T")
 
@@ -39,11 +40,13 @@ class Retention:
     Attributes:
         tombstones: Ended uploads, so that their clients are told "gone" and not "never heard of".
         events: File events, for clients that were away.
+        orphans: Pieces of blobs that nobody names; longer than any request lasts that is about to name one.
         grace: How long an upload may be assembling before another process carries on with it.
     """
 
     tombstones: timedelta = timedelta(days=1)
     events: timedelta = timedelta(days=7)
+    orphans: timedelta = timedelta(days=1)
     grace: timedelta = timedelta(minutes=1)
 
 
@@ -52,7 +55,7 @@ class MaintenanceService:
         self,
         *,
         records: Records,
-        blobs: BlobStore,
+        blobs: SweepingBlobStore,
         bus: EventBus,
         uploads: UploadService,
         clock: Clock,
@@ -67,6 +70,7 @@ class MaintenanceService:
         self._upload_service = uploads
         self._clock = clock
         self._retention = retention
+        self._swept_at: float | None = None
 
     async def run_once(self) -> int:
         """Do a piece of everything; returns how many things were dealt with, 0 when all is in order."""
@@ -81,7 +85,7 @@ class MaintenanceService:
             self.forget_events,
         ):
             done += await work()
-        return done
+        return done + await self.sweep_blobs()
 
     async def finish_assembling(self) -> int:
         """Carry on with uploads whose process went away after their last byte."""
@@ -165,6 +169,20 @@ class MaintenanceService:
         )
         await self._blobs.delete(file.key)
         self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
+
+    async def sweep_blobs(self) -> int:
+        """Remove, once in a while, pieces of blobs that no open upload names any more."""
+        now = self._clock.monotonic()
+        if self._swept_at is not None and now - self._swept_at < SWEEP_SECONDS:
+            return 0
+        self._swept_at = now
+
+        async def known(key: BlobKey) -> bool:
+            found = await self._uploads.scan([equals("key", key)], order=Order("created_at"), limit=BATCH)
+            return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
+
+        age = self._retention.orphans.total_seconds()
+        return await self._blobs.sweep(known, older_than_seconds=age, now=self._clock.now())
 
     async def forget_uploads(self) -> int:
         """Remove the records of uploads that were over long ago."""

@@ -9,7 +9,7 @@ parts, and nothing that a recorded writer names is ever written again or removed
 import contextlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -206,7 +206,7 @@ class S3Blobs:
 
     # ---- finished blobs
 
-    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield chunks of 1 byte to 256 KiB; the caller closes the iterator."""
         with _missing():
             async for chunk in self._bucket.read(self._object_key(key), start=start, end=end):
