@@ -93,14 +93,15 @@ def _wait(process: subprocess.Popen[str], seconds: float) -> RunningServer:
 
     def read() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            match = re.search(r"takes uploads at (http://\S+)/files/", line)
-            if match:
-                found.append(match[1])
-            if found and "-d '{" in line:  # the greeting's last line
-                ready.append(True)
-                greeted.set()
+        with process.stdout as said:
+            for line in said:
+                lines.append(line)
+                match = re.search(r"takes uploads at (http://\S+)/files/", line)
+                if match:
+                    found.append(match[1])
+                if found and "-d '{" in line:  # the greeting's last line
+                    ready.append(True)
+                    greeted.set()
         greeted.set()
 
     ready: list[bool] = []
