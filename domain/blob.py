@@ -5,8 +5,9 @@ A store takes bytes in order at the end of an unfinished blob and says how many 
 into parts, and what it keeps for that, is its own affair: an opaque state that the caller records for it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NewType, Protocol
 
 BlobKey = NewType("BlobKey", str)
@@ -69,8 +70,8 @@ class BlobStore(Protocol):
         """Remove what an unfinished blob left; no fault where nothing is."""
         ...
 
-    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to `end` (exclusive); NotFound where there is no such blob."""
+    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes from `start` up to `end` (exclusive), or raise NotFound; the caller closes."""
         ...
 
     async def stat(self, key: BlobKey) -> Blob:
@@ -86,9 +87,16 @@ class BlobStore(Protocol):
         ...
 
 
-class LocalBlobStore(Protocol):
-    """A store whose blobs are files of this machine, so that a reader may open them itself."""
+class SweepingBlobStore(BlobStore, Protocol):
+    """A store that finds what broken-off requests left behind."""
 
-    def path_of(self, key: BlobKey) -> str:
-        """Give the absolute path of a finished blob. Never show it to a client."""
+    async def sweep(
+        self, known: Callable[[BlobKey], Awaitable[bool]], *, older_than_seconds: float, now: datetime
+    ) -> int:
+        """
+        Remove pieces of unfinished blobs that are old enough and that nobody knows; give how many.
+
+        Args:
+            known: Whether an upload of this key is not over yet; one that is being completed is not.
+        """
         ...

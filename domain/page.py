@@ -39,8 +39,9 @@ class Condition:
     One test of one declared field; a list of conditions holds when all of them do.
 
     EQUALS takes a value (None: the field is empty), IN a tuple of them. AT_LEAST and BELOW order numbers, times and
-    text (by code point); an empty field is never at least or below anything. STARTS_WITH and CONTAINS are for text;
-    CONTAINS does not regard case (a record keeps a case-folded field for it, and so does the condition).
+    text (by code point); an empty field is never at least or below anything, and nothing is at least or below None.
+    STARTS_WITH and CONTAINS are for text, and an empty field meets neither. CONTAINS does not regard case: the record
+    keeps a case-folded field for it, and the store folds the condition's value.
     """
 
     field: str
@@ -100,6 +101,13 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
+    """
+    Part of a list, in the list's order.
+
+    `has_next` and `has_previous` tell whether records of the list lie behind and before this part, also those that the
+    request's `before` and `after` leave out.
+    """
+
     items: list[T]
     has_next: bool
     has_previous: bool

@@ -62,6 +62,7 @@ class Upload:
 
     Attributes:
         file_id: Chosen at creation, so that finishing it twice makes one file.
+        content_type: As declared; once `is_sniffed`, as found in the first bytes.
         length: Bytes there will be; None while the client has not said.
         writer: The blob so far; its size is the offset.
         metadata_header: `Upload-Metadata` exactly as it came, for the answer to HEAD.
@@ -92,6 +93,7 @@ class Upload:
     file_expires_at: datetime | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    is_sniffed: bool = False
     concatenation: Concatenation = Concatenation.NONE
     concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
@@ -100,6 +102,15 @@ class Upload:
     @property
     def offset(self) -> int:
         return self.writer.size_bytes
+
+    @property
+    def key(self) -> str:
+        return self.writer.key
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What it holds of the tenant's quota: its length, or what came while that is unknown."""
+        return self.length if self.length is not None else self.offset
 
     @property
     def is_whole(self) -> bool:
@@ -155,9 +166,9 @@ class Upload:
 UPLOADS = Kind(
     "uploads",
     Upload,
-    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint"),
+    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint", "key"),
     unique=(("idempotency_key",),),
-    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at")),
+    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at"), ("key",)),
 )
 
 
@@ -195,14 +206,20 @@ class Body(Protocol):
         """
         Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
 
+        After a pause `ended_by` is still None and `chunks` continues where it was; never pause one with a checksum.
+
         Raises (from the iteration):
             LengthExceeded: More than `limit` bytes came.
             ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
         """
         ...
 
+    def pause(self) -> None:
+        """End the present `chunks` where it is, so that what came can be stored; `chunks` may be called again."""
+        ...
+
     def stop(self) -> None:
-        """End the body where it is; from any task, more than once, also after it ended."""
+        """End the body where it is, for good; from any task, more than once, also after it ended."""
         ...
 
 

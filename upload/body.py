@@ -40,6 +40,7 @@ class BodyReader:
         "_header_lines",
         "_idle_ticks",
         "_idle_timeout_seconds",
+        "_pausing",
         "_receive",
         "_received_at_tick",
         "_task",
@@ -80,6 +81,7 @@ class BodyReader:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None  # who is waiting for bytes right now
         self._ending: BodyEnd | None = None
+        self._pausing = False
         self._idle_ticks = 0
         self._received_at_tick = -1
 
@@ -94,15 +96,20 @@ class BodyReader:
             ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
             InvalidValue, ChecksumAlgorithmUnsupported: The trailer does not hold a checksum that could be compared.
         """
-        if self.length is not None and self.length > limit:
+        if self.length is not None and self.length - self.received > limit:
             raise _exceeded(limit)
+        taken = 0
+        self._pausing = False
         verifier = None if checksum is None else Verifier(checksum, announced=self._algorithms)
         while self.ended_by is None:
             body = await self._next()
             if not body:
+                if self._pausing:
+                    return
                 continue
+            taken += len(body)
             self.received += len(body)
-            if self.received > limit:
+            if taken > limit:
                 raise _exceeded(limit)
             if len(body) <= CHUNK_BYTES_MAX:
                 if verifier is not None:
@@ -116,6 +123,12 @@ class BodyReader:
                 yield chunk
         if checksum is not None and verifier is not None:
             self._verify(checksum, verifier)
+
+    def pause(self) -> None:
+        """End the present `chunks` where it is; the next call of it continues there. Not for a body with a checksum."""
+        if self.ended_by is None and not self._pausing:
+            self._pausing = True
+            self._wake()
 
     def stop(self) -> None:
         """End the body where it is; from any task of this loop, more than once, also after it ended."""
@@ -138,7 +151,7 @@ class BodyReader:
 
     async def _next(self) -> bytes:
         """Wait for the next bytes; none may come, and `ended_by` may be set by then."""
-        if self._note_ending():
+        if self._note_ending() or self._pausing:
             return b""
         if self._timer is None:
             self._arm()
@@ -150,7 +163,8 @@ class BodyReader:
             message = await self._receive()
         except asyncio.CancelledError:
             # Ours only if nobody else wants this task to end.
-            if not self._note_ending() or task.uncancel() > cancelling:
+            woken = self._note_ending() or self._pausing
+            if not woken or task.uncancel() > cancelling:
                 raise
             return b""
         finally:
@@ -180,8 +194,13 @@ class BodyReader:
         if self.ended_by is not None or self._ending is not None:
             return
         self._ending = how
-        if self._task is not None:
-            self._task.cancel()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let whoever waits for bytes look up; once, so that it has one cancellation to take back."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     def _arm(self) -> None:
         call_later = self._call_later or asyncio.get_running_loop().call_later

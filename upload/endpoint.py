@@ -47,7 +47,8 @@ logger = logging.getLogger(__name__)
 class Uploads(Protocol):
     """The part of services.uploads.UploadService that is called here. Every method raises LighterageErrors only."""
 
-    length_max: int
+    @property
+    def length_max(self) -> int: ...
 
     async def create(self, principal: Principal, command: CreateUpload, body: Body | None) -> Upload: ...
     async def append(self, principal: Principal, command: AppendBytes, body: Body) -> Upload: ...
