@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import SecretStr
 from query.engine.facade import EngineLimits, QueryEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -33,7 +32,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
-from lighterage.settings import Settings
+from lighterage.settings import Settings, revealed
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
@@ -251,8 +250,8 @@ async def _open_blobs(
         region=settings.s3_region,
         endpoint=settings.s3_endpoint,
         access_key=settings.s3_access_key_id,
-        secret_key=_secret(settings.s3_secret_access_key),
-        session_token=_secret(settings.s3_session_token),
+        secret_key=revealed(settings.s3_secret_access_key),
+        session_token=revealed(settings.s3_session_token),
         prefix=settings.s3_prefix,
         path_style=settings.s3_path_style,
         sse=settings.s3_sse,
@@ -264,10 +263,6 @@ async def _open_blobs(
         part_slots_max=settings.s3_part_slots,
     )
     return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value is not None else None
 
 
 async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine | None:

@@ -134,6 +134,11 @@ class Settings(BaseModel):
     query_timeout_seconds: float = _setting(60, "A query that runs longer is ended.", gt=0, le=3600)
 
 
+def revealed(secret: SecretStr | None) -> str | None:
+    """Give a secret to the adapter that needs it."""
+    return secret.get_secret_value() if secret is not None else None
+
+
 def names_of(field: str) -> list[str]:
     """Give the variables that a setting is read from, the first that is set wins."""
     extra = Settings.model_fields[field].json_schema_extra

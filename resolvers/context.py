@@ -90,7 +90,7 @@ class RequestContext:
         if found is None:
             return None
         columns = [SqlColumn(name=one.name, type=one.type, nullable=one.nullable) for one in found.columns]
-        return SqlSchema(format=SqlFormat(found.format.value), columns=columns)
+        return SqlSchema(format=SqlFormat[found.format.name], columns=columns)
 
     def upload_url(self, upload: Upload) -> str:
         return self.services.uploads.url_of(upload)

@@ -103,8 +103,9 @@ class Documents:
         try:
             return parse(text, max_tokens=self._limits.tokens_max)
         except GraphQLSyntaxError as error:
-            is_long = "tokens" in error.message and "Parsing aborted" in error.message
-            code = ErrorCode.QUERY_TOO_COMPLEX if is_long else ErrorCode.GRAPHQL_PARSE_FAILED
+            # Too many tokens, or nested too deeply for the parser.
+            is_too_much = error.message.endswith("Parsing aborted.")
+            code = ErrorCode.QUERY_TOO_COMPLEX if is_too_much else ErrorCode.GRAPHQL_PARSE_FAILED
             raise Refused([error], code) from error
         except GraphQLError as error:
             raise Refused([error], ErrorCode.GRAPHQL_PARSE_FAILED) from error

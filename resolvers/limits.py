@@ -43,9 +43,10 @@ class DocumentLimits:
 
     Attributes:
         bytes_max: UTF-8 bytes of its text.
-        depth_max: Fields within fields; introspection's own (`__…`) are not counted.
+        depth_max: Fields within fields; introspection (`__…`) is not counted, validation has a rule for its depth.
         aliases_max: Aliases, each counted as often as its fragment is spread.
-        repeats_max: Selections of one response name in one selection set; validation compares them pairwise.
+        repeats_max: Selections of one response name in one place, inline fragments included.
+        fragments_max: Validation compares fields of one name, and fragments in one place, pairwise.
         cost_max: By the SDL's `@cost`.
     """
 
@@ -54,6 +55,7 @@ class DocumentLimits:
     depth_max: int = 12
     aliases_max: int = 30
     repeats_max: int = 30
+    fragments_max: int = 60
     root_fields_max: int = 20
     operations_max: int = 10
     cost_max: int = 5_000
@@ -132,6 +134,8 @@ class Limiter:
         operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
         if len(operations) > self._limits.operations_max:
             raise TooComplex(f"a document has at most {self._limits.operations_max} operations")
+        if len(walk.fragments) > self._limits.fragments_max:
+            raise TooComplex(f"a document has at most {self._limits.fragments_max} fragments")
         for operation in operations:
             self._check(walk.operation(operation))
         for fragment in walk.fragments.values():
@@ -213,9 +217,11 @@ class _Walk:
         weight = self._measured[name] = self.selections(node.selection_set, on)
         return weight
 
-    def selections(self, node: SelectionSetNode, parent: GraphQLNamedType | None) -> _Weight:
+    def selections(
+        self, node: SelectionSetNode, parent: GraphQLNamedType | None, names: dict[str, int] | None = None
+    ) -> _Weight:
         total = _NOTHING
-        names: dict[str, int] = {}
+        names = {} if names is None else names
         for selection in node.selections:
             if isinstance(selection, FieldNode):
                 name = (selection.alias or selection.name).value
@@ -226,14 +232,14 @@ class _Walk:
             elif isinstance(selection, InlineFragmentNode):
                 condition = selection.type_condition
                 on = parent if condition is None else self.schema.type_map.get(condition.name.value)
-                total = total.and_(self.selections(selection.selection_set, on))
+                total = total.and_(self.selections(selection.selection_set, on, names))
             elif isinstance(selection, FragmentSpreadNode):
                 total = total.and_(self.fragment(selection.name.value))
         return total
 
     def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Weight:
         name = node.name.value
-        is_introspection = name.startswith("__")
+        is_introspection = name.startswith("__") or (parent is not None and parent.name.startswith("__"))
         self.introspects = self.introspects or name in {"__schema", "__type"}
         definition: GraphQLField | None = getattr(parent, "fields", {}).get(name)
         cost = self.costs.get((parent.name, name), FieldCost()) if parent is not None else FieldCost()
@@ -244,7 +250,7 @@ class _Walk:
             children = self.children(below, type_, self.size(node, cost))
         total = min(cost.weight + children, SUM_MAX)
         return _Weight(
-            depth=below.depth + (0 if is_introspection else 1),
+            depth=0 if is_introspection else below.depth + 1,
             aliases=below.aliases + (1 if node.alias is not None else 0),
             fields=1,
             flat=total,

@@ -52,7 +52,7 @@ def select_of(input: SelectInput) -> Select:
         raise InvalidValue("a scan range begins and ends at 0 or later", path=("start_byte",), reason="out_of_range")
     return Select(
         sql=input.sql,
-        format=None if input.format is None else Format(input.format.value),
+        format=None if input.format is None else Format[input.format.name],
         csv_header=input.csv_header is not False,
         csv_delimiter="," if input.csv_delimiter is None else input.csv_delimiter,
         start_byte=input.start_byte,

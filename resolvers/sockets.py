@@ -291,7 +291,8 @@ class SocketSession:
             message = decode(text)
         except Refused as error:
             raise _Close(BAD_REQUEST, "Invalid message: it must be JSON") from error
-        if not isinstance(message, dict) or message.get("type") not in _CLIENT_MESSAGES:
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not isinstance(message, dict) or not isinstance(kind, str) or kind not in _CLIENT_MESSAGES:
             raise _Close(BAD_REQUEST, "Invalid message: it must be an object with a known type")
         return message
 

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 from auth.policy import Action, can_see, require
@@ -27,12 +26,14 @@ from domain.event import FileEvent, FileEventAction
 from domain.file import File, Visibility
 from domain.ids import FileId, TenantId, UploadId, UserId, new_file_id, new_tenant_id, new_upload_id, new_user_id
 from domain.page import Page, page_request
-from domain.principal import ALL_SCOPES, GUEST, Principal, Scope
+from domain.principal import ALL_SCOPES, Principal, Scope
 from domain.tenant import Membership, Tenant, TenantRole, Usage, membership_id
 from domain.upload import NewUpload, Upload, UploadStatus
 from domain.user import User
 from services.accounts import IssuedSession
 from services.files import UNCHANGED, FileChanges, FilePage, FileQuery
+from services.queries import Column, End, FileSchema, Format, Rows, SelectResult, Stats
+from services.queries import Progress as ScanProgress
 from services.uploads import Progress
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -116,7 +117,7 @@ class FakeAccounts:
     async def get_users(self, caller: Principal, ids: Sequence[UserId]) -> dict[UserId, User]:
         self.batches.append(list(ids))
         found = {who.id: who for who, tenant, _ in ROLES.values() if tenant.id == caller.tenant_id}
-        return {id: found[id] for id in ids if id in found}
+        return {one: found[one] for one in ids if one in found}
 
     async def memberships(self, caller: Principal) -> list[tuple[Membership, Tenant]]:
         return [
@@ -141,7 +142,7 @@ class FakeTenants:
 
     async def usage(self, caller: Principal, tenant_id: TenantId) -> Usage:
         await self.get(caller, tenant_id)
-        return Usage(tenant_id, tenant_id, file_count=2, bytes_stored=2048, bytes_in_flight=10)
+        return Usage(tenant_id, tenant_id, file_count=2, bytes_total=2058, bytes_in_flight=10)
 
 
 class FakeFiles:
@@ -154,6 +155,7 @@ class FakeFiles:
         self.events_log: list[tuple[str, FileEvent, File | None]] = []
         self.pushed = asyncio.Condition()
         self.listening = 0
+        self._telling: list[asyncio.Future[None]] = []
         self.failure: Callable[[], None] = lambda: None
 
     def add(self, *files: File) -> None:
@@ -191,7 +193,7 @@ class FakeFiles:
 
     async def get_many(self, caller: Principal, ids: Sequence[FileId]) -> dict[FileId, File]:
         require(caller, Action.LIST_FILES)
-        return {id: self.files[id] for id in ids if id in self.files and can_see(caller, self.files[id])}
+        return {one: self.files[one] for one in ids if one in self.files and can_see(caller, self.files[one])}
 
     async def update(self, caller: Principal, file_id: FileId, changes: FileChanges, *, if_version: int | None) -> File:
         found = self._find(caller, file_id, Action.CHANGE_FILE)
@@ -204,10 +206,10 @@ class FakeFiles:
         return found
 
     async def delete(self, caller: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]:
-        return [self._mark(caller, id, NOW) for id in file_ids]
+        return [self._mark(caller, one, NOW) for one in file_ids]
 
     async def restore(self, caller: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]:
-        return [self._mark(caller, id, None) for id in file_ids]
+        return [self._mark(caller, one, None) for one in file_ids]
 
     def _mark(self, caller: Principal, file_id: FileId, moment: datetime | None) -> File | LighterageError:
         try:
@@ -225,9 +227,18 @@ class FakeFiles:
             self.events_log.append((str(len(self.events_log) + 1), event, found))
             self.pushed.notify_all()
 
+    async def _tell(self) -> None:
+        async with self.pushed:
+            self.pushed.notify_all()
+
     async def wait_for_listeners(self, count: int) -> None:
         async with self.pushed:
             await self.pushed.wait_for(lambda: self.listening >= count)
+
+    async def wait_for_silence(self) -> None:
+        """Wait until nobody listens any more."""
+        async with asyncio.timeout(5), self.pushed:
+            await self.pushed.wait_for(lambda: self.listening == 0)
 
     async def events(
         self, caller: Principal, *, after: str | None, actions: Any = None, file_ids: Any = None, resource: Any = None
@@ -242,13 +253,16 @@ class FakeFiles:
         try:
             while True:
                 async with self.pushed:
-                    await self.pushed.wait_for(lambda: len(self.events_log) > place)
+                    while len(self.events_log) <= place:
+                        await self.pushed.wait()
                 cursor, event, found = self.events_log[place]
                 place += 1
                 if event.tenant_id == tenant_id and (actions is None or event.action in actions):
                     yield cursor, event, found
         finally:
             self.listening -= 1
+            # The lock cannot be awaited while the generator is being closed; a task of its own can.
+            self._telling.append(asyncio.ensure_future(self._tell()))
 
     def _find(self, caller: Principal, file_id: FileId, action: Action) -> File:
         require(caller, Action.LIST_FILES)
@@ -332,24 +346,33 @@ class FakeUploads:
 class FakeQueries:
     """Answers every statement with two rows; a statement that says WRONG is refused as SQL is."""
 
-    COLUMNS = (("a", "string", False), ("b", "string", True))
+    ROWS: list[list[Any]] = [["00501", None], [2**60, 1.5]]
+    STATS = Stats(bytes_scanned=100, bytes_returned=20, rows_returned=2, elapsed_ms=3)
 
-    async def select(self, caller: Principal, file_id: FileId, query: Any, *, limit: int) -> Any:
+    async def select(self, caller: Principal, file_id: FileId, query: Any, *, limit: int) -> SelectResult:
         require(caller, Action.QUERY_FILE)
         if "WRONG" in query.sql:
             raise SqlInvalid("there is no column WRONG", sql_code="InvalidColumn")
-        rows = [["00501", None], [2**60, 1.5]]
-        return SimpleNamespace(columns=self._columns(), rows=rows[:limit], truncated=limit < 2, stats=self._stats())
+        rows = self.ROWS[:limit]
+        return SelectResult(self._columns(), rows, truncated=limit < len(self.ROWS), stats=self.STATS)
 
-    def _columns(self) -> list[Any]:
-        return [SimpleNamespace(name=name, type=type, nullable=nullable) for name, type, nullable in self.COLUMNS]
+    async def select_rows(
+        self, caller: Principal, file_id: FileId, query: Any
+    ) -> AsyncGenerator[Rows | ScanProgress | End, None]:
+        require(caller, Action.QUERY_FILE)
+        yield Rows(self._columns(), self.ROWS[:1])
+        yield ScanProgress(50, 100)
+        if "WRONG" in query.sql:
+            raise SqlInvalid("there is no column WRONG", sql_code="InvalidColumn")
+        yield Rows(self._columns(), self.ROWS[1:])
+        yield End(self.STATS)
 
-    def _stats(self) -> Any:
-        return SimpleNamespace(bytes_scanned=100, bytes_returned=20, rows_returned=2, elapsed_ms=3)
+    def _columns(self) -> list[Column]:
+        return [Column("a", "string", nullable=False), Column("b", "string", nullable=True)]
 
-    async def schema_of(self, caller: Principal, found: File) -> Any:
+    async def schema_of(self, caller: Principal, found: File) -> FileSchema:
         require(caller, Action.QUERY_FILE, found)
-        return SimpleNamespace(format=SimpleNamespace(value="csv"), columns=self._columns())
+        return FileSchema(Format.CSV, self._columns())
 
 
 class Fakes:
@@ -362,5 +385,3 @@ class Fakes:
         self.uploads = FakeUploads()
         self.queries = FakeQueries()
 
-
-__all__ = ["GUEST", "Fakes"]

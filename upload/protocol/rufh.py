@@ -261,7 +261,7 @@ def format_interim(upload: Upload, head: RequestHead, config: Config) -> Answer 
 
 
 def _is_complete(upload: Upload) -> bool:
-    return upload.is_whole and not upload.status.is_open
+    return upload.is_whole and not upload.status.is_open and not upload.status.is_gone
 
 
 def _state(upload: Upload) -> tuple[Field, Field]:

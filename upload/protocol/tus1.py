@@ -146,6 +146,7 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
     concat_header = fields.find(b"upload-concat")
     concatenation, members = _parse_concat(concat_header, head, config)
     metadata_header = fields.find(b"upload-metadata")
+    digest = fields.find(b"repr-digest")  # RFC 9530; not of tus, but what a client knows of its file it may say here
     return CreateUpload(
         length=_parse_creation_length(head, config, concatenation),
         metadata=() if metadata_header is None else headers.parse_metadata(metadata_header),
@@ -153,6 +154,7 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
         has_body=head.has_body,
         body_length=head.body_length,
         checksum=_parse_checksum(head, config) if head.has_body else None,
+        digest=None if digest is None else headers.parse_repr_digest(digest),
         concatenation=concatenation,
         concatenation_header=concat_header,
         members=members,

@@ -8,7 +8,10 @@ from services.files import UNCHANGED
 from tests.support.graphql_client import Client
 from tests.support.graphql_fakes import ACME, ANNA, BEN, MALLORY, NOW, OTHER, Fakes, file
 
-UPLOAD = "mutation ($input: CreateUploadInput!) { createUpload(input: $input) { upload { id url size offset status chunkSize headers { name value } } userErrors { path message code } } }"
+UPLOAD = (
+    "mutation ($input: CreateUploadInput!) { createUpload(input: $input) { upload { id url size offset "
+    "status chunkSize headers { name value } } userErrors { path message code } } }"
+)
 
 
 async def test_viewer_of_a_guest_is_null(client: Client) -> None:
@@ -40,7 +43,10 @@ async def test_server_info_is_for_everyone(client: Client) -> None:
 
 async def test_log_in_gives_a_session(client: Client) -> None:
     """The token of the answer is good at once."""
-    query = 'mutation { logIn(input: {email: "anna", password: "secret"}) { session { accessToken viewer { email } tenant { slug } } userErrors { code } } }'
+    query = (
+        'mutation { logIn(input: {email: "anna", password: "secret"}) { session { accessToken viewer { email '
+        "} tenant { slug } } userErrors { code } } }"
+    )
 
     data = await client.data(query)
 
@@ -50,7 +56,10 @@ async def test_log_in_gives_a_session(client: Client) -> None:
 
 async def test_log_in_with_a_wrong_password_is_a_user_error(client: Client) -> None:
     """A form shows it; which of the two was wrong is not said."""
-    query = 'mutation { logIn(input: {email: "anna", password: "no"}) { session { accessToken } userErrors { path message code } } }'
+    query = (
+        'mutation { logIn(input: {email: "anna", password: "no"}) { session { accessToken } userErrors { '
+        "path message code } } }"
+    )
 
     data = await client.data(query)
 
@@ -60,7 +69,10 @@ async def test_log_in_with_a_wrong_password_is_a_user_error(client: Client) -> N
 
 async def test_refresh_token_goes_on_or_says_why_not(client: Client) -> None:
     """A used token and a strange tenant are things the client can act on."""
-    query = "mutation ($input: RefreshTokenInput!) { refreshToken(input: $input) { session { accessToken } userErrors { code } } }"
+    query = (
+        "mutation ($input: RefreshTokenInput!) { refreshToken(input: $input) { session { accessToken } "
+        "userErrors { code } } }"
+    )
 
     good = await client.data(query, input={"refreshToken": "refresh ben"})
     used = await client.data(query, input={"refreshToken": "stolen"})
@@ -129,14 +141,14 @@ async def test_abort_upload_drops_it(client: Client) -> None:
         "mutation ($id: ID!) { abortUpload(input: {uploadId: $id}) { upload { id status } userErrors { path code } } }"
     )
     made = await client.data(UPLOAD, who="ben", input={"name": "a"})
-    id = made["createUpload"]["upload"]["id"]
+    upload_id = made["createUpload"]["upload"]["id"]
 
     listed = await client.data("{ uploads { id } }", who="ben")
-    ended = await client.data(query, who="ben", id=id)
+    ended = await client.data(query, who="ben", id=upload_id)
     after = await client.data("{ uploads { id } }", who="ben")
 
-    assert listed == {"uploads": [{"id": id}]}
-    assert ended["abortUpload"] == {"upload": {"id": id, "status": "ABORTED"}, "userErrors": []}
+    assert listed == {"uploads": [{"id": upload_id}]}
+    assert ended["abortUpload"] == {"upload": {"id": upload_id, "status": "ABORTED"}, "userErrors": []}
     assert after == {"uploads": []}
 
 
@@ -156,7 +168,10 @@ async def test_abort_upload_of_another_tenant_is_not_found(client: Client) -> No
 async def test_files_come_a_page_at_a_time(client: Client, services: Fakes) -> None:
     """A cursor continues where the page ended, and the count is of all pages."""
     services.files.add(*(file(f"{number}.csv") for number in range(5)))
-    query = "query ($after: String) { files(first: 3, after: $after) { totalCount nodes { name } edges { cursor node { name } } pageInfo { hasNextPage hasPreviousPage endCursor } } }"
+    query = (
+        "query ($after: String) { files(first: 3, after: $after) { totalCount nodes { name } edges { cursor "
+        "node { name } } pageInfo { hasNextPage hasPreviousPage endCursor } } }"
+    )
 
     one = (await client.data(query, who="anna"))["files"]
     two = (await client.data(query, who="anna", after=one["pageInfo"]["endCursor"]))["files"]
@@ -186,7 +201,7 @@ async def test_a_strange_cursor_is_told_apart(client: Client) -> None:
 
 async def test_a_filter_reaches_the_service_whole(client: Client, services: Fakes) -> None:
     """Every operator has its place in the query."""
-    filter = {
+    wanted = {
         "search": "re",
         "name": {"in": ["a", "b"], "startsWith": "a"},
         "contentType": {"eq": "text/csv"},
@@ -204,7 +219,7 @@ async def test_a_filter_reaches_the_service_whole(client: Client, services: Fake
     await client.data(
         "query ($f: FileFilter, $o: FileOrder) { files(filter: $f, orderBy: $o) { nodes { id } } }",
         who="anna",
-        f=filter,
+        f=wanted,
         o=order,
     )
 
@@ -239,7 +254,11 @@ async def test_a_file_tells_all_about_itself(client: Client, services: Fakes) ->
     """Sizes are JSON numbers, times have milliseconds, the download URL takes its arguments."""
     one = file(size=2**40)
     services.files.add(one)
-    query = "query ($id: ID!) { file(id: $id) { id name size contentType status visibility createdAt expiresAt version resource { id } metadata { key } downloadUrl(ttlSeconds: 60, disposition: INLINE) sqlSchema { format columns { name type nullable } } } }"
+    query = (
+        "query ($id: ID!) { file(id: $id) { id name size contentType status visibility createdAt expiresAt "
+        "version resource { id } metadata { key } downloadUrl(ttlSeconds: 60, disposition: INLINE) sqlSchema "
+        "{ format columns { name type nullable } } } }"
+    )
 
     found = (await client.data(query, who="anna", id=one.id))["file"]
 
@@ -255,9 +274,9 @@ async def test_a_file_of_another_tenant_is_not_there(client: Client, services: F
     services.files.add(one)
     query = "query ($id: ID!) { file(id: $id) { id } }"
 
-    for id in (one.id, new_file_id(NOW), "file_", "1", "", "../../etc/passwd"):
-        assert await client.code(query, who="anna", id=id) == "NOT_FOUND"
-        assert await client.data("query ($id: ID!) { node(id: $id) { id } }", who="anna", id=id) == {"node": None}
+    for text in (one.id, new_file_id(NOW), "file_", "1", "", "../../etc/passwd"):
+        assert await client.code(query, who="anna", id=text) == "NOT_FOUND"
+        assert await client.data("query ($id: ID!) { node(id: $id) { id } }", who="anna", id=text) == {"node": None}
 
 
 async def test_nodes_answers_in_the_order_of_the_ids(client: Client, services: Fakes) -> None:
@@ -287,7 +306,10 @@ async def test_nodes_takes_a_hundred_at_most(client: Client) -> None:
 
 async def test_tenant_tells_usage_and_limits(client: Client) -> None:
     """By default the token's own."""
-    query = "{ tenant { slug usage { fileCount bytesStored bytesInFlight } limits { maxBytesStored maxFileSize allowedContentTypes trashRetentionDays } } }"
+    query = (
+        "{ tenant { slug usage { fileCount bytesStored bytesInFlight } limits { maxBytesStored maxFileSize "
+        "allowedContentTypes trashRetentionDays } } }"
+    )
 
     tenant = (await client.data(query, who="anna"))["tenant"]
 
@@ -306,7 +328,10 @@ async def test_update_file_changes_what_is_named(client: Client, services: Fakes
     """Absent is left as it is, null is cleared."""
     one = file()
     services.files.add(one)
-    query = "mutation ($input: UpdateFileInput!) { updateFile(input: $input) { file { name version } userErrors { path code } } }"
+    query = (
+        "mutation ($input: UpdateFileInput!) { updateFile(input: $input) { file { name version } userErrors "
+        "{ path code } } }"
+    )
 
     data = await client.data(
         query, who="anna", input={"fileId": one.id, "ifVersion": 0, "name": "b.csv", "expiresAt": None}
@@ -388,7 +413,10 @@ async def test_select_gives_columns_and_rows(client: Client, services: Fakes) ->
     """Cells are JSON; a number past JSON's exact ones goes as text rather than wrong."""
     one = file()
     services.files.add(one)
-    query = "query ($input: SelectInput!) { select(input: $input) { columns { name } rows truncated stats { bytesScanned rowsReturned elapsedMs } } }"
+    query = (
+        "query ($input: SelectInput!) { select(input: $input) { columns { name } rows truncated stats { "
+        "bytesScanned rowsReturned elapsedMs } } }"
+    )
 
     data = await client.data(query, who="anna", input={"fileId": one.id, "sql": "SELECT * FROM S3Object"})
 
