@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
+from adapters.locks.leases import LeaseLocks
 from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
@@ -25,6 +26,7 @@ from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
 from domain.file import FILES
 from domain.ids import SYSTEM
+from domain.lock import LEASES, LockManager
 from domain.records import Kind, Records
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
 from domain.upload import UPLOADS
@@ -60,6 +62,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     UPLOADS,
     FILES,
     FILE_EVENTS,
+    LEASES,
 )
 UPLOADS_PATH = "/files/"
 WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
@@ -120,7 +123,7 @@ async def open_product(
             records=records,
             blobs=blobs,
             bus=bus,
-            locks=LocalLocks(),
+            locks=_locks(settings, records, clock),
             finisher=Finisher(records=records, blobs=blobs, bus=bus, clock=clock),
             tokens=tokens,
             clock=clock,
@@ -231,6 +234,13 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
     await _pour(stack, records, bus)
     return records
+
+
+def _locks(settings: Settings, records: Records, clock: Clock) -> LockManager:
+    # On SQLite the processes are of one machine, and a directory's files are locked by the blob store itself.
+    if settings.mongo_url is None and settings.s3_bucket is None:
+        return LocalLocks()
+    return LeaseLocks(records=records, clock=clock)
 
 
 async def _open_blobs(

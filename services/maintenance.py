@@ -18,6 +18,7 @@ from domain.errors import Conflict, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
+from domain.lock import LEASES
 from domain.page import Order, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
@@ -65,6 +66,7 @@ class MaintenanceService:
         self._uploads = records.collection(UPLOADS)
         self._files = records.collection(FILES)
         self._events = records.collection(FILE_EVENTS)
+        self._leases = records.collection(LEASES)
         self._blobs = blobs
         self._bus = bus
         self._upload_service = uploads
@@ -83,6 +85,7 @@ class MaintenanceService:
             self.purge_trash,
             self.forget_uploads,
             self.forget_events,
+            self.forget_leases,
         ):
             done += await work()
         return done + await self.sweep_blobs()
@@ -205,6 +208,14 @@ class MaintenanceService:
         found = await self._events.scan([below("at", before)], order=Order("at"), limit=BATCH)
         for event in found:
             await self._events.delete(event.tenant_id, event.id)
+        return len(found)
+
+    async def forget_leases(self) -> int:
+        """Remove leases that nobody has held for long."""
+        before = self._clock.now() - self._retention.tombstones
+        found = await self._leases.scan([below("until", before)], order=Order("until"), limit=BATCH)
+        for lease in found:
+            await self._leases.delete(lease.tenant_id, lease.id)
         return len(found)
 
     async def _each(self, found: Sequence[T], act: Callable[[T], Awaitable[object]]) -> int:
