@@ -231,7 +231,7 @@ class Sender:
     content: bytes
     ends: tuple[int, ...] = ()
     new: NewUpload | None = None
-    make_body: Callable[[bytes], FakeBody] = lambda content: body(content)
+    make_body: Callable[[bytes], FakeBody] = body
     acknowledged: int = 0
     upload: Upload | None = None
 
