@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from query.engine.facade import EngineLimits, QueryEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
@@ -33,6 +32,7 @@ from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
 from lighterage.settings import Settings, revealed
+from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
@@ -147,7 +147,7 @@ async def open_product(
             queries=QueryService(
                 records=records,
                 blobs=blobs,
-                engine=await _open_engine(stack, settings) if with_sql else None,
+                engine=await _open_engine(stack, settings, clock) if with_sql else None,
                 path_of=path_of,
             ),
         )
@@ -265,7 +265,7 @@ async def _open_blobs(
     return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
 
 
-async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine | None:
+async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) -> QueryEngine | None:
     if settings.query_workers == 0:
         return None
     limits = EngineLimits(
@@ -274,7 +274,7 @@ async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine
         memory_bytes=settings.query_memory_mib * 2**20,
         timeout_seconds=settings.query_timeout_seconds,
     )
-    return await stack.enter_async_context(QueryEngine(limits))
+    return await stack.enter_async_context(QueryEngine(limits, now=clock.now))
 
 
 async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:

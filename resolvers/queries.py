@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 
@@ -10,8 +10,8 @@ from domain.errors import InvalidValue
 from resolvers.context import Info
 from resolvers.ids import parse_file_id
 from schema.queries import SelectInput, SqlColumn, SqlEnd, SqlFrame, SqlProgress, SqlResult, SqlRows, SqlStats
-from schema.scalars import BigInt
-from services.queries import Column, End, Format, Progress, Rows, Select, Stats
+from schema.scalars import JSON, BigInt
+from services.queries import Cell, Column, End, Format, Progress, Rows, Select, Stats
 
 LIMIT_DEFAULT = 1000
 LIMIT_MAX = 10_000  # rows held in memory at once; more than that is what selectRows streams
@@ -29,7 +29,7 @@ async def select(
     file_id, query = parse_file_id(input.file_id), select_of(input)
     result = await info.context.services.queries.select(info.context.principal, file_id, query, limit=limit)
     return SqlResult(
-        columns=columns(result.columns), rows=result.rows, truncated=result.truncated, stats=stats(result.stats)
+        columns=columns(result.columns), rows=cells(result.rows), truncated=result.truncated, stats=stats(result.stats)
     )
 
 
@@ -62,10 +62,15 @@ def select_of(input: SelectInput) -> Select:
 
 def frame_of(frame: Rows | Progress | End) -> SqlFrame:
     if isinstance(frame, Rows):
-        return SqlRows(columns=columns(frame.columns), rows=frame.rows)
+        return SqlRows(columns=columns(frame.columns), rows=cells(frame.rows))
     if isinstance(frame, Progress):
         return SqlProgress(bytes_scanned=BigInt(frame.bytes_scanned), bytes_total=BigInt(frame.bytes_total))
     return SqlEnd(stats=stats(frame.stats))
+
+
+def cells(rows: list[list[Cell]]) -> list[list[JSON | None]]:
+    # The scalar's name stands for any JSON value to Strawberry, and for a class of its own to mypy.
+    return cast("list[list[JSON | None]]", rows)
 
 
 def columns(found: Sequence[Column]) -> list[SqlColumn]:

@@ -147,6 +147,7 @@ class BodyReader:
         self._timer = call_later(timeout_seconds, self._end, BodyEnd.IDLE)
         received = self.received
         while self.ended_by is None and self.received - received < limit:
+            self._pausing = False  # there is nobody left to pause for, and a paused body gives nothing
             self.received += len(await self._next())
 
     async def _next(self) -> bytes:

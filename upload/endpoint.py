@@ -144,7 +144,7 @@ class UploadEndpoint:
     async def _answer(self, scope: Scope, head: RequestHead, body: BodyReader, send: Send) -> Answer:
         dialect = self._dialect(head)
         try:
-            principal = _authenticate(scope, head)
+            principal = _authenticate(scope)
             match dialect.parse(head, self._config):
                 case AppendBytes() as command:
                     return await self._append(principal, command, head, body, dialect)
@@ -243,7 +243,7 @@ class UploadEndpoint:
         await send({"type": "http.response.body", "body": content})
 
 
-def _authenticate(scope: Scope, head: RequestHead) -> Principal:
+def _authenticate(scope: Scope) -> Principal:
     """Give who is asking, or raise; what the server can do is told to anyone."""
     principal: Principal = scope.get("lighterage.principal", GUEST)
     if scope["method"] == "OPTIONS":

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -97,7 +97,7 @@ class SqliteRecords:
         beat = 'INSERT INTO "_state" VALUES (\'beat\', 1) ON CONFLICT ("name") DO UPDATE SET "value" = "value" + 1'
         await self._writer.do(partial(self._writing.execute, beat))
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         """
         Yield once, and then soon after anything was written: at once by this process, within 50 ms by another.
 

@@ -5,9 +5,9 @@ Queries for the rest of the product: an engine with a life, results that stream.
 import asyncio
 import contextlib
 import json
-import time
+import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -76,10 +76,10 @@ class QueryEngine:
     """
 
     def __init__(
-        self, limits: EngineLimits | None = None, *, now: Callable[[], datetime] | None = None, is_locked: bool = True
+        self, limits: EngineLimits | None = None, *, now: Callable[[], datetime], is_locked: bool = True
     ) -> None:
         self.limits = limits or EngineLimits()
-        self._now = now or _utc_now
+        self._now = now
         self._options = WorkerOptions(self.limits.threads, self.limits.memory_bytes, is_locked)
         self._idle: asyncio.Queue[WorkerProcess | None] = asyncio.Queue()
         self._waiting = 0
@@ -222,7 +222,7 @@ class QueryResult:
 
     async def begin(self, request: Request) -> None:
         """Hand the query over and wait for its columns."""
-        self._started = time.monotonic()
+        self._started = _seconds()
         try:
             if isinstance(self._source, LocalFile):
                 await self._send_file(request, self._source.path)
@@ -236,8 +236,6 @@ class QueryResult:
         self.columns = [ResultColumn(one["name"], one["type"]) for one in json.loads(payload)]
 
     async def _send_file(self, request: Request, path: Path) -> None:
-        import os
-
         try:
             fd = await asyncio.to_thread(open_read_only, path)
         except OSError as error:
@@ -274,7 +272,7 @@ class QueryResult:
 
     async def _frame(self) -> tuple[Frame, bytes]:
         """The next frame that is for the reader; serves the worker's reads on the way."""
-        left = self._started + self._timeout_seconds - time.monotonic()
+        left = self._started + self._timeout_seconds - _seconds()
         try:
             async with asyncio.timeout(left):
                 return await self._next_frame()
@@ -292,7 +290,7 @@ class QueryResult:
                     raise _error(payload)
                 case Frame.END:
                     self._is_ended = True
-                    self.stats = Statistics(**json.loads(payload), elapsed_seconds=time.monotonic() - self._started)
+                    self.stats = Statistics(**json.loads(payload), elapsed_seconds=_seconds() - self._started)
                     return kind, payload
                 case _:
                     return kind, payload
@@ -331,8 +329,6 @@ class QueryResult:
 
 
 def _with_size(request: Request, size: int) -> bytes:
-    from dataclasses import replace
-
     return replace(request, size_bytes=size).to_json()
 
 
@@ -349,8 +345,9 @@ def _number_reader(columns: list[ResultColumn]) -> Callable[[str], float | Decim
     return Decimal if any(column.type == "decimal" for column in columns) else float
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+def _seconds() -> float:
+    """The event loop's clock, for durations."""
+    return asyncio.get_running_loop().time()
 
 
 def _stamp(moment: datetime) -> str:

@@ -384,4 +384,3 @@ class Fakes:
         self.files = FakeFiles()
         self.uploads = FakeUploads()
         self.queries = FakeQueries()
-
