@@ -6,6 +6,7 @@ No rule about an upload's state stands here: those are domain.upload's.
 
 import json
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from domain.errors import InvalidValue, LighterageError, NotFound, OffsetMismatch, Unauthenticated
 from domain.ids import UploadId, is_id
@@ -189,7 +190,8 @@ def _parse_concat(header: str | None, head: RequestHead, config: Config) -> tupl
         return Concatenation.NONE, ()
     if not config.offers(Extension.CONCATENATION):
         raise InvalidValue("uploads are not concatenated here", path=("Upload-Concat",))
-    concatenation, members = headers.parse_concat(header, location_prefixes=(head.location_path, config.base_path))
+    prefixes = (urlsplit(head.location_prefix).path, head.location_path, config.base_path)
+    concatenation, members = headers.parse_concat(header, location_prefixes=prefixes)
     if concatenation is Concatenation.FINAL and head.has_body:
         raise InvalidValue("a final upload is made of its parts and has no body", path=("Upload-Concat",))
     return concatenation, members

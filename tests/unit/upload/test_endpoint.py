@@ -141,14 +141,15 @@ async def test_refused_client_that_sends_nothing_is_not_waited_for_long(client):
     assert (wire.response.status, wire.response.headers["connection"]) == (415, "close")
 
 
-async def test_refused_expectation_reads_nothing(client):
-    """A client that waits for 100 Continue sends no body after a refusal."""
-    headers = {**TUS, "Content-Length": str(2**40), "Expect": "100-continue"}
+@pytest.mark.parametrize("length", [5, 2**40])
+async def test_refused_expectation_reads_nothing(client, length):
+    """A client that waits for 100 Continue sends no body then; its next request must not be taken for one."""
+    headers = {**TUS, "Content-Length": str(length), "Expect": "100-continue"}
     wire, task = client.open("PATCH", UNKNOWN, headers)
     wire.push(part(b"hello", more=True))
     await task
 
-    assert (wire.response.status, wire.read) == (415, 0)
+    assert (wire.response.status, wire.response.headers["connection"], wire.read) == (415, "close", 0)
 
 
 async def test_stores_fault_says_when_to_come_back(client, service):
