@@ -108,6 +108,7 @@ class UploadEndpoint:
             idle_timeout_seconds=self._config.idle_timeout_seconds,
             header_lines=scope["headers"],
             algorithms=self._config.checksum_algorithms,
+            rate_min_bytes_per_second=self._config.rate_min_bytes_per_second,
         )
         try:
             answer = await self._answer(scope, head, body, send)

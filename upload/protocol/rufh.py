@@ -20,7 +20,7 @@ from upload.protocol.errors import (
     MediaTypeUnsupported,
     MethodNotAllowed,
 )
-from upload.protocol.message import Answer, Field, RequestHead
+from upload.protocol.message import Answer, Field, RequestHead, check_body_fits
 
 MEDIA_TYPE = "application/partial-upload"
 APPLE = 6
@@ -123,6 +123,7 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
         raise InvalidValue("an upload begins at byte 0", path=("Upload-Offset",))
     _check_content(head, config)
     length = _parse_length(head, is_last=is_last, offset=0)
+    check_body_fits(head.body_length, length=length)
     metadata_header = fields.find(b"upload-metadata")
     digest = fields.find(b"repr-digest")
     return CreateUpload(

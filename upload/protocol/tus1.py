@@ -26,7 +26,7 @@ from domain.upload import (
 from upload.protocol import headers
 from upload.protocol.config import Config, Extension
 from upload.protocol.errors import MediaTypeUnsupported, MethodNotAllowed, VersionUnsupported
-from upload.protocol.message import Answer, Field, RequestHead
+from upload.protocol.message import Answer, Field, RequestHead, check_body_fits
 
 VERSION = "1.0.0"
 MEDIA_TYPE = "application/offset+octet-stream"
@@ -146,10 +146,12 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
         _require_media_type(head)
     concat_header = fields.find(b"upload-concat")
     concatenation, members = _parse_concat(concat_header, head, config)
+    length = _parse_creation_length(head, config, concatenation)
+    check_body_fits(head.body_length, length=length)
     metadata_header = fields.find(b"upload-metadata")
     digest = fields.find(b"repr-digest")  # RFC 9530; not of tus, but what a client knows of its file it may say here
     return CreateUpload(
-        length=_parse_creation_length(head, config, concatenation),
+        length=length,
         metadata=() if metadata_header is None else headers.parse_metadata(metadata_header),
         metadata_header=metadata_header or None,
         has_body=head.has_body,

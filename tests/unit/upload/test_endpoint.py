@@ -113,6 +113,30 @@ async def test_path_that_is_no_id_is_not_found(client, tail):
 # ---- faults
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {**CREATE, "Content-Type": "text/plain"}, 415),
+        ("POST", {**WITH_BYTES, "Upload-Metadata": "a !"}, 400),
+        ("POST", {**WITH_BYTES, "Upload-Checksum": "sha3 AAAA"}, 400),
+        ("POST", {**WITH_BYTES, "Upload-Length": "4"}, 413),
+        ("PATCH", {**TUS, **BYTES, "Upload-Offset": "1"}, 409),
+        ("PATCH", {**TUS, **BYTES, "Upload-Offset": "-0"}, 400),
+        ("PATCH", {**TUS, "Upload-Offset": "0"}, 415),
+        ("PATCH", {**BYTES, "Upload-Offset": "0"}, 412),
+        ("PATCH", {"Upload-Complete": "?1", "Upload-Offset": "0"}, 415),
+        ("PATCH", {"Upload-Complete": "?1", "Content-Type": "application/partial-upload", "Upload-Offset": "1"}, 409),
+    ],
+)
+async def test_refusal_costs_no_byte(client, service, method, headers, status):
+    """tuspyserver writes such bodies to disk before it says no."""
+    path = await client.create(5)
+    answer = await client.send(method, path if method == "PATCH" else "/files/", headers, b"hello")
+
+    assert (answer.status, answer.read) == (status, 0)
+    assert list(service.stored.values()) == [b""]
+
+
 async def test_refused_body_is_drained_when_small_and_its_connection_lives(client):
     """The server throws a small rest away by itself."""
     answer = await client.send("PATCH", UNKNOWN, {**TUS, **BYTES, "Upload-Offset": "x"}, b"hello")
