@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from domain.blob import BlobKey, SweepingBlobStore
+from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock
 from domain.errors import Conflict, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
@@ -56,7 +56,8 @@ class MaintenanceService:
         self,
         *,
         records: Records,
-        blobs: SweepingBlobStore,
+        blobs: BlobStore,
+        sweeping: SweepingBlobStore,
         bus: EventBus,
         uploads: UploadService,
         clock: Clock,
@@ -68,6 +69,7 @@ class MaintenanceService:
         self._events = records.collection(FILE_EVENTS)
         self._leases = records.collection(LEASES)
         self._blobs = blobs
+        self._sweeping = sweeping
         self._bus = bus
         self._upload_service = uploads
         self._clock = clock
@@ -185,7 +187,7 @@ class MaintenanceService:
             return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
 
         age = self._retention.orphans.total_seconds()
-        return await self._blobs.sweep(known, older_than_seconds=age, now=self._clock.now())
+        return await self._sweeping.sweep(known, older_than_seconds=age, now=self._clock.now())
 
     async def forget_uploads(self) -> int:
         """Remove the records of uploads that were over long ago."""
