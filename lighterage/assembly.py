@@ -41,7 +41,7 @@ from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
-from rest.problems import handle_fault, handle_http_exception
+from rest.problems import handle_crash, handle_fault, handle_http_exception
 from services import Services
 from services.accounts import AccountService, SessionRules
 from services.files import FileService
@@ -183,7 +183,11 @@ def build_app(product: Product) -> App:
         routes += graphiql_routes(WEB_DIST / "graphiql")
     app = Starlette(
         routes=routes,
-        exception_handlers={LighterageError: handle_fault, HTTPException: handle_http_exception},
+        exception_handlers={
+            LighterageError: handle_fault,
+            HTTPException: handle_http_exception,
+            Exception: handle_crash,
+        },
     )
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
     return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts)  # type: ignore[arg-type]
