@@ -8,38 +8,40 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-from query.engine.facade import EngineLimits, QueryEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
+from adapters.locks.leases import LeaseLocks
 from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
-from domain.blob import BlobKey, BlobStore, SweepingBlobStore
+from domain.blob import BlobKey, BlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
 from domain.file import FILES
 from domain.ids import SYSTEM
+from domain.lock import LEASES, LockManager
 from domain.records import Kind, Records
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
 from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
-from lighterage.settings import Settings
+from lighterage.settings import Settings, revealed
+from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
-from rest.problems import handle_fault, handle_http_exception
+from rest.problems import handle_crash, handle_fault, handle_http_exception
 from services import Services
 from services.accounts import AccountService, SessionRules
 from services.files import FileService
@@ -51,6 +53,9 @@ from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config, Extension
 
+if TYPE_CHECKING:
+    from adapters.blobs.s3 import S3Blobs
+
 KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     USERS,
     SESSIONS,
@@ -61,6 +66,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     UPLOADS,
     FILES,
     FILE_EVENTS,
+    LEASES,
 )
 UPLOADS_PATH = "/files/"
 WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
@@ -121,7 +127,7 @@ async def open_product(
             records=records,
             blobs=blobs,
             bus=bus,
-            locks=LocalLocks(),
+            locks=_locks(settings, records, clock),
             finisher=Finisher(records=records, blobs=blobs, bus=bus, clock=clock),
             tokens=tokens,
             clock=clock,
@@ -148,13 +154,14 @@ async def open_product(
             queries=QueryService(
                 records=records,
                 blobs=blobs,
-                engine=await _open_engine(stack, settings) if with_sql else None,
+                engine=await _open_engine(stack, settings, clock) if with_sql else None,
                 path_of=path_of,
             ),
         )
         maintenance = MaintenanceService(
             records=records,
             blobs=blobs,
+            sweeping=blobs,
             bus=bus,
             uploads=uploads,
             clock=clock,
@@ -176,7 +183,11 @@ def build_app(product: Product) -> App:
         routes += graphiql_routes(WEB_DIST / "graphiql")
     app = Starlette(
         routes=routes,
-        exception_handlers={LighterageError: handle_fault, HTTPException: handle_http_exception},
+        exception_handlers={
+            LighterageError: handle_fault,
+            HTTPException: handle_http_exception,
+            Exception: handle_crash,
+        },
     )
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
     return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts)  # type: ignore[arg-type]
@@ -234,9 +245,16 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     return records
 
 
+def _locks(settings: Settings, records: Records, clock: Clock) -> LockManager:
+    # On SQLite the processes are of one machine, and a directory's files are locked by the blob store itself.
+    if settings.mongo_url is None and settings.s3_bucket is None:
+        return LocalLocks()
+    return LeaseLocks(records=records, clock=clock)
+
+
 async def _open_blobs(
     stack: AsyncExitStack, settings: Settings, clock: Clock
-) -> tuple[SweepingBlobStore, Callable[[BlobKey], str] | None]:
+) -> tuple["LocalBlobs | S3Blobs", Callable[[BlobKey], str] | None]:
     """Give the store, and how its files are found on this machine where they are."""
     if settings.s3_bucket is None:
         local = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
@@ -251,8 +269,8 @@ async def _open_blobs(
         region=settings.s3_region,
         endpoint=settings.s3_endpoint,
         access_key=settings.s3_access_key_id,
-        secret_key=_secret(settings.s3_secret_access_key),
-        session_token=_secret(settings.s3_session_token),
+        secret_key=revealed(settings.s3_secret_access_key),
+        session_token=revealed(settings.s3_session_token),
         prefix=settings.s3_prefix,
         path_style=settings.s3_path_style,
         sse=settings.s3_sse,
@@ -266,11 +284,7 @@ async def _open_blobs(
     return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
 
 
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value is not None else None
-
-
-async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine | None:
+async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) -> QueryEngine | None:
     if settings.query_workers == 0:
         return None
     limits = EngineLimits(
@@ -279,7 +293,7 @@ async def _open_engine(stack: AsyncExitStack, settings: Settings) -> QueryEngine
         memory_bytes=settings.query_memory_mib * 2**20,
         timeout_seconds=settings.query_timeout_seconds,
     )
-    return await stack.enter_async_context(QueryEngine(limits))
+    return await stack.enter_async_context(QueryEngine(limits, now=clock.now))
 
 
 async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from domain.blob import Blob, BlobStore
 from domain.clock import Clock
-from domain.content import SNIFF_BYTES, sniff
-from domain.errors import ChecksumMismatch, Conflict
+from domain.content import SNIFF_BYTES, is_allowed, sniff
+from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed
 from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged, UploadMoved
 from domain.file import FILES, File, FileStatus
-from domain.ids import EventId, TenantId
+from domain.ids import SYSTEM, EventId, TenantId
 from domain.principal import Principal
 from domain.records import Add, Increment, Records, Save, Write
-from domain.tenant import USAGES
+from domain.tenant import TENANTS, USAGES
 from domain.upload import UPLOADS, Upload, UploadStatus
 
 
@@ -57,18 +57,40 @@ class Finisher:
 
         Raises:
             ChecksumMismatch: The bytes are not those that the client declared. They are dropped.
+            ContentTypeNotAllowed: They are of a type that the tenant does not take. They are dropped.
         """
         if sha256 is not None and upload.sha256 is not None and sha256 != upload.sha256:
-            await self._reject(upload, unsaved=unsaved)
-        blob = await self._blobs.complete(upload.writer)
+            await self._fail(upload)
+            raise ChecksumMismatch("sha256")
+        upload, blob = await self._complete(upload, unsaved=unsaved)
         if not upload.is_sniffed:
-            beginning = await self._beginning(blob)
-            found = sniff(beginning, name=upload.name, declared=upload.content_type)
-            upload = replace(upload, content_type=found, is_sniffed=True)
+            upload = await self._inspect(upload, blob)
         completed = await self._record(upload, blob, sha256, unsaved=unsaved)
         self._bus.publish(FilesChanged(TenantId(upload.tenant_id)))
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
         return completed
+
+    async def _complete(self, upload: Upload, *, unsaved: bool) -> tuple[Upload, Blob]:
+        try:
+            return upload, await self._blobs.complete(upload.writer)
+        except Conflict:
+            if not unsaved:
+                raise
+        # An earlier try came as far as its blob but not to its record, so its bytes had to come again. Raising the
+        # revision makes sure that nobody records that blob any more, before it goes.
+        recorded = await self._uploads.get(upload.tenant_id, upload.id)
+        fenced = await self._uploads.save(recorded, expected_revision=upload.revision)
+        await self._blobs.delete(upload.writer.key)
+        return replace(upload, revision=fenced.revision), await self._blobs.complete(upload.writer)
+
+    async def _inspect(self, upload: Upload, blob: Blob) -> Upload:
+        """Tell the type of a file whose beginning came in pieces, and hold it to those that the tenant takes."""
+        found = sniff(await self._beginning(blob), name=upload.name, declared=upload.content_type)
+        tenant = await self._records.collection(TENANTS).get(SYSTEM, upload.tenant_id)
+        if not is_allowed(found, tenant.limits.content_types):
+            await self._fail(upload)
+            raise ContentTypeNotAllowed(f"files of type {found} are not taken here")
+        return replace(upload, content_type=found, is_sniffed=True)
 
     async def _beginning(self, blob: Blob) -> bytes:
         end = min(SNIFF_BYTES, blob.size_bytes)
@@ -127,7 +149,8 @@ class Finisher:
             expires_at=upload.file_expires_at,
         )
 
-    async def _reject(self, upload: Upload, *, unsaved: bool) -> None:
+    async def _fail(self, upload: Upload) -> None:
+        """Record that nothing becomes of the upload, give its room back, then remove its bytes."""
         failed = upload.close(UploadStatus.FAILED, now=self._clock.now())
         release = Increment(
             USAGES,
@@ -138,5 +161,5 @@ class Finisher:
         )
         await self._records.write(Save(UPLOADS, failed, upload.revision), release)
         await self._blobs.abort(upload.writer)
+        await self._blobs.delete(upload.writer.key)
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
-        raise ChecksumMismatch("sha256")

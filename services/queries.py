@@ -12,11 +12,6 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 
-from query.engine.facade import LocalFile, QueryEngine, QueryResult
-from query.engine.sources import QuerySource
-from query.errors import QueryError
-from query.formats import Compression, Header, InputFormat, JsonType, Kind, ScanRange
-
 from auth.policy import Action, require
 from domain.blob import BlobKey, BlobStore
 from domain.errors import LighterageError, NotFound, QueryLimitExceeded, RateLimited, SqlInvalid, StoreUnavailable
@@ -24,6 +19,10 @@ from domain.file import FILES, File
 from domain.ids import FileId, TenantId, is_id
 from domain.principal import Principal
 from domain.records import Records
+from query.engine.facade import LocalFile, QueryEngine, QueryResult
+from query.engine.sources import QuerySource
+from query.errors import QueryError
+from query.formats import Compression, Header, InputFormat, JsonType, Kind, ScanRange
 
 QUERIES_PER_TENANT_MAX = 4  # running or waiting at once
 BUSY_SECONDS = 2

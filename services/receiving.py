@@ -20,8 +20,8 @@ class Receiver:
     Cuts one body into segments.
 
     Attributes:
-        saw_beginning: The body starts at byte 0 of the upload.
         beginning: The body's first `SNIFF_BYTES` at most, kept only from byte 0 of an upload.
+        is_inspected: The beginning was long enough to tell the type by, and was let through.
         digest: What the passing bytes are added to; None where there is no use in it.
         is_done: The body has ended; no segment follows.
     """
@@ -41,8 +41,9 @@ class Receiver:
         self._checksum = checksum
         self.digest = digest
         self._inspect = inspect
-        self.saw_beginning = offset == 0
+        self._sees_beginning = offset == 0
         self.beginning = b""
+        self.is_inspected = False
         self.received = 0
         self.is_done = False
 
@@ -51,10 +52,9 @@ class Receiver:
         chunks = self._body.chunks(limit=self._limit - self.received, checksum=self._checksum)
         taken = 0
         async for chunk in chunks:
-            if self.saw_beginning and len(self.beginning) < SNIFF_BYTES:
+            if self._sees_beginning and not self.is_inspected:
                 self.beginning += chunk[: SNIFF_BYTES - len(self.beginning)]
-                if len(self.beginning) == SNIFF_BYTES:
-                    self._inspect(self.beginning)
+                self._look(enough=len(self.beginning) == SNIFF_BYTES)
             if self.digest is not None:
                 await self.digest.update(chunk)
             taken += len(chunk)
@@ -63,5 +63,10 @@ class Receiver:
                 self._body.pause()
             yield chunk
         self.is_done = self._body.ended_by is not None
-        if self.is_done and 0 < len(self.beginning) < SNIFF_BYTES:
+        # A beginning that was cut tells nothing: the rest of a signature may come with the next request.
+        self._look(enough=self.is_done and 0 < self.received == self._limit)
+
+    def _look(self, *, enough: bool) -> None:
+        if enough and self._sees_beginning and not self.is_inspected:
             self._inspect(self.beginning)
+            self.is_inspected = True

@@ -15,7 +15,7 @@ from auth.policy import Action, require
 from auth.tokens import TokenService
 from domain.blob import BlobStore, BlobWriter
 from domain.clock import Clock
-from domain.content import SNIFF_BYTES, is_allowed, parse_media_type, sniff
+from domain.content import is_allowed, parse_media_type, sniff
 from domain.errors import (
     Conflict,
     ContentTypeNotAllowed,
@@ -31,7 +31,7 @@ from domain.errors import (
 from domain.event import EventBus, UploadMoved
 from domain.file import blob_key, parse_metadata, parse_name
 from domain.ids import SYSTEM, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
-from domain.lock import LockManager
+from domain.lock import Hold, LockManager
 from domain.page import Order, PageRequest, equals, one_of
 from domain.principal import Principal
 from domain.records import Add, Increment, Records, Save
@@ -134,9 +134,12 @@ class UploadService:
 
     async def create(self, principal: Principal, command: CreateUpload, body: Body | None) -> Upload:
         """Begin an upload as a protocol asks for it, and store the bytes that came with the request."""
-        upload = await self.begin(principal, new_upload_of(command))
+        new = new_upload_of(command)
         if body is None or not command.has_body:
-            return await self._finish_empty(upload)
+            return await self.begin(principal, new)
+        if command.length is not None and command.body_length is not None and command.body_length > command.length:
+            raise LengthExceeded(f"{command.body_length} bytes are more than the upload's {command.length}")
+        upload = await self._begin(principal, new)
         append = AppendBytes(
             upload.id,
             offset=0,
@@ -144,15 +147,26 @@ class UploadService:
             is_last=command.is_last,
             checksum=command.checksum,
         )
-        return await self.append(principal, append, body)
+        try:
+            return await self.append(principal, append, body)
+        except LighterageError:
+            # The answer to this tells no address, so nobody could ever continue the upload.
+            with suppress(LighterageError):
+                upload = await self._uploads.get(upload.tenant_id, upload.id)
+                if upload.status.is_open:
+                    await self.drop(upload, UploadStatus.ABORTED)
+            raise
 
     async def begin(self, principal: Principal, new: NewUpload) -> Upload:
         """
-        Reserve room and record the upload; the bytes come later.
+        Reserve room and record the upload; the bytes come later. One of no bytes is finished at once.
 
         Raises:
             QuotaExceeded, LengthExceeded, InvalidValue: It would not fit, now or ever.
         """
+        return await self._finish_empty(await self._begin(principal, new))
+
+    async def _begin(self, principal: Principal, new: NewUpload) -> Upload:
         tenant_id = require(principal, Action.CREATE_UPLOAD)
         assert principal.user_id is not None
         # Keys are the user's own: another user's equal key names another upload.
@@ -237,16 +251,15 @@ class UploadService:
         """
         await self._find(principal, command.upload_id)
         holding = self._locks.hold(command.upload_id, on_contention=body.stop, patience_seconds=LOCK_PATIENCE_SECONDS)
-        async with holding:
-            upload = await self._find(principal, command.upload_id)
-            upload = await self._recover(upload)
+        async with holding as hold:
+            upload = await self._held(principal, command.upload_id, hold)
             upload.accept(command.offset, now=self._clock.now())
             limits = await self._limits(TenantId(upload.tenant_id))
-            upload = self._with_length(upload, command, limits)
+            declared = self._with_length(upload, command, limits)
             active = _Active(body, upload, can_pause=command.checksum is None)
             self._active[upload.id] = active
             try:
-                return await self._receive(upload, command, body, limits)
+                return await self._receive(declared, upload, command, body, limits)
             finally:
                 self._active.pop(upload.id, None)
                 active.recorded.set()
@@ -264,7 +277,8 @@ class UploadService:
             raise LengthExceeded(f"{command.body_length} bytes are more than the {room} that are missing")
         return upload
 
-    async def _receive(self, upload: Upload, command: AppendBytes, body: Body, limits: Limits) -> Upload:
+    async def _receive(self, upload: Upload, seen: Upload, command: AppendBytes, body: Body, limits: Limits) -> Upload:
+        """Store and record segment after segment. `seen` is the upload as it is recorded now."""
         length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
         receiver = Receiver(
             body,
@@ -274,7 +288,6 @@ class UploadService:
             digest=self._digests.take(upload.id, offset=upload.offset),
             inspect=lambda beginning: _check_type(beginning, upload, limits),
         )
-        seen = upload
         while True:
             fault: LighterageError | None = None
             try:
@@ -299,27 +312,28 @@ class UploadService:
     ) -> Upload:
         """Record what became durable. `seen` is the upload as it is recorded now."""
         now = self._clock.now()
-        if not upload.is_sniffed and (len(receiver.beginning) >= SNIFF_BYTES or writer.size_bytes == upload.length):
+        if not upload.is_sniffed and receiver.is_inspected:
             found = sniff(receiver.beginning, name=upload.name, declared=upload.content_type)
-            upload = replace(upload, content_type=found, is_sniffed=receiver.saw_beginning)
+            upload = replace(upload, content_type=found, is_sniffed=True)
         moved = upload.advance(writer, now=now, expires_at=now + self._rules.lifetime)
         if moved == replace(seen, updated_at=now, expires_at=moved.expires_at):
             return seen
         digest = receiver.digest
         if moved.status is UploadStatus.ASSEMBLING:
             sha256 = await digest.hexdigest() if digest is not None else None
-            await self._reserve_more(moved, seen, limits)
-            if seen.offset == 0:
+            if seen.offset == 0 and seen.reserved_bytes == moved.reserved_bytes:
                 return await self._finisher.finish(moved, sha256=sha256, unsaved=True)
-            return await self._finisher.finish(await self._save(moved, seen), sha256=sha256)
-        await self._reserve_more(moved, seen, limits)
-        moved = await self._save(moved, seen)
+            return await self._finisher.finish(await self._save(moved, seen, limits), sha256=sha256)
+        moved = await self._save(moved, seen, limits)
         if digest is not None and digest.offset == moved.offset:
             self._digests.give_back(moved.id, digest)
         return moved
 
-    async def _save(self, moved: Upload, seen: Upload) -> Upload:
-        saved = await self._uploads.save(moved, expected_revision=seen.revision)
+    async def _save(self, moved: Upload, seen: Upload, limits: Limits) -> Upload:
+        if moved.reserved_bytes == seen.reserved_bytes:
+            saved = await self._uploads.save(moved, expected_revision=seen.revision)
+        else:
+            saved = await self._save_and_reserve(moved, seen, limits)
         active = self._active.get(moved.id)
         if active is not None:
             active.recorded.set()
@@ -327,25 +341,25 @@ class UploadService:
         self._bus.publish(UploadMoved(TenantId(moved.tenant_id), moved.id))
         return saved
 
-    async def _reserve_more(self, moved: Upload, seen: Upload, limits: Limits) -> None:
-        """Hold more of the quota for an upload whose length was not known when it began."""
+    async def _save_and_reserve(self, moved: Upload, seen: Upload, limits: Limits) -> Upload:
+        """Save, and hold more of the quota for an upload whose length was not known when it began."""
         more = moved.reserved_bytes - seen.reserved_bytes
-        if more == 0:
-            return
-        at_most = {} if limits.stored_bytes_max is None else {"bytes_total": limits.stored_bytes_max}
+        is_limited = limits.stored_bytes_max is not None and more > 0
+        reserve = Increment(
+            USAGES,
+            moved.tenant_id,
+            moved.tenant_id,
+            {"bytes_in_flight": more, "bytes_total": more},
+            at_most={"bytes_total": limits.stored_bytes_max} if is_limited else {},  # type: ignore[dict-item]
+            once=f"{moved.id}.{seen.revision}.{moved.reserved_bytes}",
+        )
         try:
-            await self._records.write(
-                Increment(
-                    USAGES,
-                    moved.tenant_id,
-                    moved.tenant_id,
-                    {"bytes_in_flight": more, "bytes_total": more},
-                    at_most=at_most if more > 0 else {},
-                    once=f"{moved.id}.{seen.revision}",
-                )
-            )
+            await self._records.write(reserve, Save(UPLOADS, moved, seen.revision))
         except Conflict as error:
+            if (await self._uploads.get(moved.tenant_id, moved.id)).revision != seen.revision:
+                raise
             raise _no_room(limits) from error
+        return replace(moved, revision=seen.revision + 1)
 
     # ---- ask, end, watch
 
@@ -391,8 +405,8 @@ class UploadService:
         """
         await self._find(principal, upload_id)
         holding = self._locks.hold(upload_id, on_contention=_ignore, patience_seconds=LOCK_PATIENCE_SECONDS)
-        async with holding:
-            upload = await self._recover(await self._find(principal, upload_id))
+        async with holding as hold:
+            upload = await self._held(principal, upload_id, hold)
             if upload.status.is_gone:
                 raise UploadExpired
             if not upload.status.is_open:
@@ -412,7 +426,16 @@ class UploadService:
         await self._records.write(Save(UPLOADS, closed, upload.revision), release)
         self._digests.forget(upload.id)
         await self._blobs.abort(upload.writer)
+        if upload.offset == 0:
+            # A try to finish it may have broken off between its blob and its record; nobody can have read it.
+            await self._blobs.delete(upload.writer.key)
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
+
+    async def expire(self, upload: Upload) -> None:
+        """Drop an upload whose time is over; Conflict while its bytes are still coming."""
+        if upload.id in self._active:
+            raise Conflict("bytes are still coming")
+        await self.drop(upload, UploadStatus.EXPIRED)
 
     async def progress(self, principal: Principal, upload_id: UploadId) -> AsyncGenerator[Progress, None]:
         """Yield the present state, then every change, at most four a second, until the upload is over."""
@@ -484,6 +507,13 @@ class UploadService:
         upload = await self._uploads.get(principal.tenant_id, upload_id)
         require(principal, Action.WRITE_UPLOAD, upload)
         return upload
+
+    async def _held(self, principal: Principal, upload_id: UploadId, hold: Hold) -> Upload:
+        """Give the upload as it stands now that it is ours, out of reach of a holder before who lost it."""
+        upload = await self._find(principal, upload_id)
+        if hold.was_stolen and upload.status.is_open:
+            upload = await self._uploads.save(upload, expected_revision=upload.revision)
+        return await self._recover(upload)
 
     async def _recover(self, upload: Upload) -> Upload:
         """Carry on with an upload whose process went away between the last byte and the file's record."""

@@ -96,6 +96,8 @@ class Appending:
         while chunk:
             part = self._part or await self._begin_part()
             piece = chunk[: max(0, self._part_size - part.size)]
+            if not part.fits(len(piece)):
+                await self._memory.wait_for(len(piece))
             try:
                 part.add(piece)
             except OSError as error:

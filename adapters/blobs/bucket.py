@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -46,10 +47,12 @@ class S3Settings:
     Attributes:
         endpoint: URL of another server than AWS's; None for AWS.
         access_key, secret_key: None to look where boto3 looks: environment, profile, role of the machine.
-        prefix: Before every key, with its slash at the end; empty for none.
+        prefix: Before every key, with its slash at the end. Everything below it is ours, and `sweep` removes what
+            nobody knows: leave it empty only for a bucket that nobody else uses.
         path_style: Whether the bucket stands in the path; None: only with an endpoint of one's own.
         sse: `AES256`, `aws:kms` or None for what the bucket does by itself.
-        payload_signed: Whether SHA-256 of bodies is signed; None: only where TLS does not vouch for them already.
+        payload_signed: Whether SHA-256 of bodies is signed, 0.6 CPU s/GiB; None: where neither TLS nor the loopback
+            vouches for them already.
         conditional_writes: Whether the server knows `If-None-Match: *`; without, a blob may replace another.
         part_size_bytes: Wanted size of a part; larger when the length asks for it.
         parts_equal: Whether all parts but the last must have one size (Cloudflare R2).
@@ -79,7 +82,7 @@ class S3Settings:
     parts_equal: bool = False
     part_slots_max: int = 8
     sendings_max: int = 2
-    connections_max: int = 32
+    connections_max: int = 16
     timeout_seconds: float = 30.0
     attempts_max: int = 5
     back_off_seconds: float = 0.1
@@ -100,7 +103,10 @@ class S3Settings:
 
     @property
     def is_payload_signed(self) -> bool:
-        return self.payload_signed if self.payload_signed is not None else self.url.startswith("http://")
+        if self.payload_signed is not None:
+            return self.payload_signed
+        address = urlsplit(self.url)
+        return address.scheme != "https" and address.hostname not in {"127.0.0.1", "::1", "localhost"}
 
 
 class Refused(Exception):
@@ -141,7 +147,7 @@ class Bucket:
     def _open(self) -> None:
         settings = self.settings
         config = Config(
-            retries={"max_attempts": 1, "mode": "standard"},  # we retry ourselves, without holding a thread
+            retries={"total_max_attempts": 1, "mode": "standard"},  # we retry ourselves, without holding a thread
             connect_timeout=settings.timeout_seconds,
             read_timeout=settings.timeout_seconds,
             max_pool_connections=CALL_THREADS_MAX,
@@ -244,7 +250,7 @@ class Bucket:
                     return
                 raise
             # The rest must be of the same object as the beginning.
-            condition = {"IfMatch": answer["ETag"]}
+            condition = {"IfMatch": answer["ETag"]} if "ETag" in answer else {}
             try:
                 while chunk := await self._in(self._callers, answer["Body"].read, READ_BYTES):
                     yield chunk

@@ -4,6 +4,8 @@ How bytes are cut into the parts of an S3 multipart upload, and where a part wai
 Source of the limits: Amazon S3 user guide, "Amazon S3 multipart upload limits".
 """
 
+import asyncio
+import contextlib
 import os
 import secrets
 import tempfile
@@ -17,11 +19,12 @@ from domain.errors import LengthExceeded
 MIB = 2**20
 PART_SIZE_BYTES_MIN = 5 * MIB  # S3 refuses smaller parts, but for the last one
 PART_SIZE_BYTES_MAX = 5 * 2**30
-PART_SIZE_BYTES = 16 * MIB
+PART_SIZE_BYTES = 8 * MIB  # 16 were slower on loopback (uploads begin later) and hold twice the memory
 PARTS_MAX = 10_000
 PARTS_PLANNED = 9_800  # the others are for parts that end where a request did
 PARTS_PER_STEP = 900  # while the length is unknown the size doubles after as many part numbers
 NUMBERS_SKIPPED_MAX = 64
+MEMORY_WAIT_SECONDS = 0.2  # for room in memory; a file costs 0.5 CPU seconds a GiB more
 SPOOL_SLICE_BYTES = 64 * 2**10  # of one write; larger ones took 2.7 times as long
 SMALL_CHUNK_BYTES = 16 * 2**10  # smaller chunks are joined, so that a part is no list of single bytes
 
@@ -102,6 +105,15 @@ class Memory:
 
     def __init__(self, bytes_max: int) -> None:
         self._free = bytes_max
+        self._freed = asyncio.Event()
+
+    async def wait_for(self, size: int) -> None:
+        """Wait a moment until there is room: parts on their way give back theirs, slow clients may not for hours."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MEMORY_WAIT_SECONDS):
+                while self._free < size:
+                    self._freed.clear()
+                    await self._freed.wait()
 
     @property
     def free_bytes(self) -> int:
@@ -115,6 +127,7 @@ class Memory:
 
     def give_back(self, size: int) -> None:
         self._free += size
+        self._freed.set()
 
 
 class Part:
@@ -132,6 +145,10 @@ class Part:
         self._is_closed = False
         self.file: BinaryIO | None = None
         self.size = 0
+
+    def fits(self, size: int) -> bool:
+        """Tell whether as many more bytes need no waiting: there is room, or the part lies in a file already."""
+        return self.file is not None or self._memory.free_bytes >= size
 
     def add(self, chunk: bytes) -> None:
         """Take a chunk. Raises OSError when it has to be spooled and cannot."""
@@ -157,9 +174,14 @@ class Part:
             self._chunks.append(chunk)
 
     def _spool(self) -> None:
-        self.file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  closed in close()
-        for chunk in self.chunks():
-            _write(self.file.fileno(), chunk)
+        file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  closed in close()
+        try:
+            for chunk in self.chunks():
+                _write(file.fileno(), chunk)
+        except OSError:
+            file.close()
+            raise
+        self.file = file
         self._forget()
 
     def _forget(self) -> None:

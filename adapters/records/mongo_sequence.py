@@ -11,8 +11,10 @@ import asyncio
 from collections import deque
 from typing import Any
 
+import bson
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.common import MAX_BSON_SIZE
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
 from adapters.records.mongo_query import Document, index_of_duplicate
 
@@ -47,8 +49,12 @@ class Sequence:
 
         Raises:
             DuplicateKeyError: Its id or a unique value is taken.
+            PyMongoError, BSONError, OverflowError, UnicodeEncodeError: It cannot be sent or was not answered.
         """
         tenant_id = document["tenant_id"]
+        # What cannot be sent is found out here, where it spoils nobody else's message.
+        if len(bson.encode(document)) > MAX_BSON_SIZE:
+            raise DocumentTooLarge("a document must not be larger than 16 MB")
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if (waiting := self._waiting.get(tenant_id)) is not None:
             waiting.append((document, future))
@@ -84,13 +90,15 @@ class Sequence:
                 await self._insert_all(tenant_id, group)
         finally:
             del self._waiting[tenant_id]
+            for _, future in waiting:  # there are some only where the event loop ends
+                future.cancel()
 
     async def _insert_all(self, tenant_id: str, group: list[tuple[Document, "asyncio.Future[int]"]]) -> None:
         try:
             number = await self._last(tenant_id)
             while group:
                 number, group = await self._insert(group, number)
-        except (PyMongoError, OverflowError, UnicodeEncodeError) as error:
+        except Exception as error:  # handed to all who wait for it
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

@@ -7,9 +7,10 @@ before a thread would have started; the others run in threads.
 
 import asyncio
 import contextlib
+import errno
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,7 +23,7 @@ from adapters.records.paging import Steps, Stretch, steps
 from adapters.records.sqlite_query import quoted, stretch_sql, where_sql
 from adapters.records.sqlite_schema import fit, next_number
 from adapters.records.sqlite_writer import Gate, Writer, store_error
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
 from domain.page import Comparison, Condition, Order, Page, PageRequest, Value
 from domain.records import Add, Delete, Increment, Kind, R, Save, Write
 
@@ -76,6 +77,8 @@ class SqliteRecords:
             records = await asyncio.to_thread(cls, path, kinds)
         except sqlite3.Error as error:
             raise store_error(error) from error
+        except OSError as error:
+            raise (StoreFull() if error.errno == errno.ENOSPC else StoreUnavailable("database")) from error
         try:
             yield records
         finally:
@@ -94,7 +97,7 @@ class SqliteRecords:
         beat = 'INSERT INTO "_state" VALUES (\'beat\', 1) ON CONFLICT ("name") DO UPDATE SET "value" = "value" + 1'
         await self._writer.do(partial(self._writing.execute, beat))
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         """
         Yield once, and then soon after anything was written: at once by this process, within 50 ms by another.
 
@@ -285,11 +288,12 @@ class _Table(Generic[R]):
         self._connection = connection
         table, fields = quoted(kind.name), [quoted(field) for field in self.codec.fields]
         columns = ['"tenant_id"', '"id"', '"revision"', '"_document"', *fields]
-        assignments = ", ".join(f"{column} = ?" for column in columns[2:])
         key = '"tenant_id" = ? AND "id" = ?'
+        self._fields = fields
         self._insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
         self._insert_if_absent = self._insert + ' ON CONFLICT ("tenant_id", "id") DO NOTHING'
-        self._update = f'UPDATE {table} SET {assignments} WHERE {key} AND "revision" = ?'  # noqa: S608
+        self._compare = f"SELECT {', '.join(columns[2:3] + fields)} FROM {table} WHERE {key}"  # noqa: S608
+        self._updates: dict[tuple[int, ...], str] = {}
         self._get = f'SELECT "_document" FROM {table} WHERE {key}'  # noqa: S608
         self._delete = f"DELETE FROM {table} WHERE {key}"  # noqa: S608
 
@@ -316,26 +320,33 @@ class _Table(Generic[R]):
 
     def save(self, record: R, expected_revision: int) -> Callable[[], R]:
         new = self.codec.change(record, {"revision": expected_revision + 1})
-        parameters = [*self._row(new), new.tenant_id, new.id, expected_revision]
+        document, values = self.codec.encode(new), self.codec.values(new)
 
         def do() -> R:
-            if self._run(self._update, parameters).rowcount == 0:
-                self._load(new.tenant_id, new.id)
+            rows = self._run(self._compare, (new.tenant_id, new.id)).fetchall()
+            if not rows:
+                raise NotFound(self.codec.noun)
+            revision, *old = rows[0]
+            if revision != expected_revision:
                 raise Conflict(f"the {self.codec.noun} was changed by another")
+            self._replace(new, document, values, old)
             return new
 
         return do
 
     def increment(self, increment: Increment) -> R:
         tenant_id, identifier, once = increment.tenant_id, increment.id, increment.once
-        record = self._load(tenant_id, identifier)
-        if once is not None and self._run(_HAD_ONCE, [self._kind.name, tenant_id, identifier, once]).fetchall():
+        rows = self._run(self._get, (tenant_id, identifier)).fetchall()
+        if not rows:
+            raise NotFound(self.codec.noun)
+        record = self.codec.decode(rows[0][0])
+        if once is not None and self._run(_HAD_ONCE, (self._kind.name, tenant_id, identifier, once)).fetchall():
             return record
         new = self.codec.add_to(record, increment.amounts)
         for field, most in increment.at_most.items():
             if getattr(new, field) > most:
                 raise Conflict(f"{field} of the {self.codec.noun} would be more than {most}")
-        self._run(self._update, [*self._row(new), tenant_id, identifier, record.revision])
+        self._replace(new, self.codec.encode(new), self.codec.values(new), self.codec.values(record))
         if once is not None:
             self._remember(new, once)
         return new
@@ -344,11 +355,19 @@ class _Table(Generic[R]):
         self._run(self._delete, [tenant_id, identifier])
         self._run(_FORGET, [self._kind.name, tenant_id, identifier])
 
-    def _load(self, tenant_id: str, identifier: str) -> R:
-        rows = self._run(self._get, [tenant_id, identifier]).fetchall()
-        if not rows:
-            raise NotFound(self.codec.noun)
-        return self.codec.decode(rows[0][0])
+    def _replace(self, new: R, document: bytes, values: Sequence[Stored], old: Sequence[Stored]) -> None:
+        """Write over a record. Columns that stay are left out, since SQLite writes every index that is mentioned."""
+        changed = tuple(index for index, (one, other) in enumerate(zip(values, old, strict=True)) if one != other)
+        update = self._updates.get(changed) or self._update(changed)
+        fresh = [values[index] for index in changed]
+        self._run(update, [new.revision, document, *fresh, new.tenant_id, new.id])
+
+    def _update(self, changed: tuple[int, ...]) -> str:
+        columns = ['"revision"', '"_document"', *(self._fields[index] for index in changed)]
+        assignments = ", ".join(f"{column} = ?" for column in columns)
+        update = f'UPDATE {quoted(self._kind.name)} SET {assignments} WHERE "tenant_id" = ? AND "id" = ?'  # noqa: S608
+        self._updates[changed] = update
+        return update
 
     def _remember(self, record: R, once: str) -> None:
         self._run(_REMEMBER, [self._kind.name, record.tenant_id, record.id, once, record.revision])

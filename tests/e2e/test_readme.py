@@ -58,11 +58,15 @@ def path_of(url: str, password: str) -> tuple[str, str]:
     given = {README_URL: url, "the password that was printed": password}
     parts: dict[str, list[str]] = {"": [], "watch": []}
     for kind, text in blocks():
-        for placeholder, value in given.items():
-            text = text.replace(placeholder, value)
         if kind in parts:
-            parts[kind].append(text)
+            parts[kind].append(filled(text, given))
     return "\n".join(parts[""]), parts["watch"][0]
+
+
+def filled(text: str, given: dict[str, str]) -> str:
+    for placeholder, value in given.items():
+        text = text.replace(placeholder, value)
+    return text
 
 
 def follow(directory: Path, script: str, watch: str) -> str:
@@ -74,7 +78,7 @@ def follow(directory: Path, script: str, watch: str) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LIGHTERAGE_")}
     started = time.monotonic()
     done = subprocess.run(
-        ["bash", "-c", whole], cwd=directory, env=environment, capture_output=True, text=True, timeout=120
+        ["bash", "-c", whole], cwd=directory, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, f"after {time.monotonic() - started:.0f} s:\n{done.stdout}\n{done.stderr}"
     return done.stdout

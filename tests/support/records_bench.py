@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +81,7 @@ async def repeat(what: str, call: Callable[[int], Awaitable[object]], *, count: 
     print(f"{'':58} median {statistics.median(each) * 1e6:.0f} us, p99 {sorted(each)[int(count * 0.99)] * 1e6:.0f} us")
 
 
-async def pages(parcels: Collection[Parcel], ids: list[str]) -> None:
+async def pages(parcels: Collection[Parcel], ids: Sequence[str]) -> None:
     by_time, by_time_down = Order("created_at"), Order("created_at", descending=True)
 
     def deep(number: int) -> Position:

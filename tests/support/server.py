@@ -78,34 +78,49 @@ def running_server(
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    greeting = _Greeting(process)
     try:
-        server = _wait(process, start_seconds)
-        yield server
-        server.stop()
+        yield greeting.wait(start_seconds)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
     finally:
         process.kill()
         process.wait()
+        greeting.close()
 
 
-def _wait(process: subprocess.Popen[str], seconds: float) -> RunningServer:
-    lines: list[str] = []
-    found: list[str] = []
+class _Greeting(Thread):
+    """Reads what the server prints, all along, so that it never waits for a full pipe."""
 
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(daemon=True)
+        self._process = process
+        self._lines: list[str] = []
+        self._url: str | None = None
+        self._settled = Event()  # greeted, or gone
+        self._is_greeted = False
+        self.start()
+
+    def run(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line)
             match = re.search(r"takes uploads at (http://\S+)/files/", line)
-            if match:
-                found.append(match[1])
-            if found and "-d '{" in line:  # the greeting's last line
-                ready.append(True)
-                greeted.set()
-        greeted.set()
+            self._url = match[1] if match else self._url
+            if self._url is not None and "-d '{" in line:  # the greeting's last line
+                self._is_greeted = True
+                self._settled.set()
+        self._settled.set()
 
-    ready: list[bool] = []
-    greeted = Event()
-    Thread(target=read, daemon=True).start()
-    greeted.wait(seconds)
-    assert ready, f"the server did not start within {seconds} s:\n{''.join(lines)}"
-    return RunningServer(found[0], process, "".join(lines), lines)
+    def wait(self, seconds: float) -> RunningServer:
+        self._settled.wait(seconds)
+        printed = "".join(self._lines)
+        assert self._is_greeted, f"the server did not start within {seconds} s:\n{printed}"
+        assert self._url is not None
+        return RunningServer(self._url, self._process, printed, self._lines)
+
+    def close(self) -> None:
+        self.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()

@@ -210,6 +210,8 @@ def parse_concat(text: str, *, location_prefixes: tuple[str, ...]) -> tuple[Conc
     """
     if text == "partial":
         return Concatenation.PARTIAL, ()
+    if not text.isascii() or not text.isprintable():
+        raise _invalid("Upload-Concat", "not printable ASCII")  # it is sent back as it came
     kind, semicolon, listed = text.partition(";")
     if kind != "final" or not semicolon:
         raise _invalid("Upload-Concat", "neither 'partial' nor 'final;' and a list of addresses")

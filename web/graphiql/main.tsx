@@ -47,7 +47,13 @@ function Page() {
       </header>
       {/* Another user sees another schema: everything is asked anew. */}
       <main key={session?.email ?? ''}>
-        <GraphiQL fetcher={fetcher} defaultQuery={FIRST_QUERY} shouldPersistHeaders={false}>
+        <GraphiQL
+          fetcher={fetcher}
+          defaultQuery={FIRST_QUERY}
+          shouldPersistHeaders={false}
+          // The schema is shown to whoever is logged in; null keeps GraphiQL from asking before that.
+          {...(session === null ? { schema: null } : {})}
+        >
           <GraphiQL.Logo>
             <FollowSystemTheme />
             GraphiQL

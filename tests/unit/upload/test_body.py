@@ -62,13 +62,14 @@ def timer() -> FakeTimer:
     return FakeTimer()
 
 
-def reader_of(wire, *, length=None, timer=None) -> BodyReader:
+def reader_of(wire, *, length=None, timer=None, rate=0) -> BodyReader:
     return BodyReader(
         wire.receive,
         length=length,
         idle_timeout_seconds=60,
         header_lines=wire.lines,
         algorithms=available_algorithms(),
+        rate_min_bytes_per_second=rate,
         call_later=(timer or FakeTimer()).call_later,
     )
 
@@ -175,6 +176,69 @@ async def test_stop_after_the_end_changes_nothing(wire):
     assert body.ended_by is BodyEnd.COMPLETE
 
 
+async def test_pause_wakes_a_waiting_reader_and_loses_nothing(wire):
+    """What came so far can be stored while the client is silent; then the body goes on."""
+    body = reader_of(wire, length=10)
+    wire.push(part(b"hello", more=True))
+    task = asyncio.create_task(read(body))
+    await settle()
+    body.pause()
+    body.pause()
+
+    assert (await task, body.ended_by) == ([b"hello"], None)
+    wire.push(part(b"world"))
+    assert (await read(body, limit=5), body.ended_by) == ([b"world"], BodyEnd.COMPLETE)
+    assert (task.cancelling(), body.received) == (0, 10)
+
+
+async def test_pause_between_reads_ends_the_present_chunks(wire):
+    body = reader_of(wire, length=10)
+    wire.push(part(b"hello", more=True), part(b"world"))
+    chunks = body.chunks(limit=10)
+    first = await anext(chunks)
+    body.pause()
+
+    assert [first, *[chunk async for chunk in chunks]] == [b"hello"]
+    assert await read(body, limit=5) == [b"world"]
+
+
+async def test_pause_and_stop_at_once_are_one_waking(wire):
+    """A newcomer may come while somebody asks for the offset."""
+    body = reader_of(wire, length=10)
+    task = asyncio.create_task(read(body))
+    await settle()
+    body.pause()
+    body.stop()
+
+    assert (await task, body.ended_by) == ([], BodyEnd.STOPPED)
+    assert task.cancelling() == 0
+
+
+async def test_limit_counts_from_the_pause(wire):
+    """The second half may not hold what the whole body might have."""
+    body = reader_of(wire)
+    wire.push(part(b"hello", more=True), part(b"world!"))
+    chunks = body.chunks(limit=10)
+    await anext(chunks)
+    body.pause()
+    assert [chunk async for chunk in chunks] == []
+
+    with pytest.raises(LengthExceeded):
+        await read(body, limit=5)
+
+
+async def test_paused_body_can_be_drained(wire):
+    """A store that failed after a pause must not leave the whole process turning in a circle."""
+    body = reader_of(wire, length=100)
+    wire.push(part(b"hello", more=True), part(bytes(16), more=True))
+    await anext(body.chunks(limit=100))
+    body.pause()
+
+    async with asyncio.timeout(1):
+        await body.drain(16, timeout_seconds=1)
+    assert wire.read == 21
+
+
 async def test_cancellation_by_others_goes_through(wire):
     """Only our own waking is swallowed, even when both come at once."""
     body = reader_of(wire, length=5)
@@ -214,6 +278,23 @@ async def test_dripping_body_is_not_idle(wire, timer):
 
     assert b"".join(await task) == b"hello"
     assert body.ended_by is BodyEnd.COMPLETE
+
+
+@pytest.mark.parametrize(("rate", "ended_by"), [(10, None), (11, BodyEnd.IDLE)])
+async def test_body_slower_than_the_least_rate_ends(wire, timer, rate, ended_by):
+    """A client that sends a byte now and then would hold its upload for ever."""
+    body = reader_of(wire, length=10_000, timer=timer, rate=rate)
+    task = asyncio.create_task(read(body))
+    for _ in range(6):
+        await settle()
+        wire.push(part(bytes(150), more=True))  # ten bytes a second
+        await settle()
+        timer.advance(seconds=15)
+    await settle()
+
+    assert body.ended_by is ended_by
+    body.stop()
+    await task
 
 
 async def test_slow_store_does_not_make_a_client_idle(wire, timer):

@@ -147,3 +147,36 @@ def test_parsers_raise_nothing_but_what_they_declare(text):
             parse(text)
         except LighterageError as error:
             assert error.message  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('inline; filename="a b.txt"', "a b.txt"),
+        ("attachment; filename=a.txt", "a.txt"),
+        ('inline; filename="a \\"b\\".txt"', 'a "b".txt'),
+        ('form-data; name="file"; filename="semi;colon.txt"', "semi;colon.txt"),
+        ("inline; filename=\"plain.txt\"; filename*=UTF-8''%c3%a4%20b.txt", "ä b.txt"),
+        ("inline; filename*=iso-8859-1''x.txt; filename=y.txt", "y.txt"),
+        ('inline; filename=""', ""),
+        ("inline", None),
+        ("", None),
+        ("inline; filename", None),
+        ('inline; filename="open', None),
+    ],
+)
+def test_disposition_names_the_file(text, name):
+    """RFC 6266, 4.3: filename* before filename."""
+    parsed = headers.parse_disposition_name(text)
+
+    assert (None if parsed is None else parsed.decode()) == name
+
+
+@given(field_values)
+def test_digests_and_dispositions_raise_nothing_else(text):
+    for parse in (headers.parse_repr_digest, headers.parse_content_digest, headers.parse_disposition_name):
+        for value in (text, f"sha-256={text}", f"inline; filename={text}", f"inline; filename*=UTF-8''{text}"):
+            try:
+                parse(value)
+            except InvalidValue as error:
+                assert error.path  # noqa: PT017
