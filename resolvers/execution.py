@@ -5,7 +5,7 @@ One operation, whichever transport it came by: prepared, executed, its errors ma
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Hashable, Mapping
 from contextlib import aclosing
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -150,7 +150,8 @@ class Engine:
         node = document.find(operation.name)
         if node is None:
             raise refused(ErrorCode.BAD_REQUEST, _no_operation(document, operation.name))
-        return Prepared(operation, document, node)
+        # Of a thousand who ask the same only one text is kept.
+        return Prepared(replace(operation, text=document.text), document, node)
 
     async def execute(self, prepared: Prepared, context: RequestContext) -> dict[str, Any]:
         """
