@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,16 +16,18 @@ from starlette.routing import BaseRoute
 
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
+from adapters.locks.leases import LeaseLocks
 from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
-from domain.blob import BlobKey, BlobStore, SweepingBlobStore
+from domain.blob import BlobKey, BlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
 from domain.file import FILES
 from domain.ids import SYSTEM
+from domain.lock import LEASES, LockManager
 from domain.records import Kind, Records
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
 from domain.upload import UPLOADS
@@ -50,6 +53,9 @@ from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config, Extension
 
+if TYPE_CHECKING:
+    from adapters.blobs.s3 import S3Blobs
+
 KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     USERS,
     SESSIONS,
@@ -60,6 +66,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     UPLOADS,
     FILES,
     FILE_EVENTS,
+    LEASES,
 )
 UPLOADS_PATH = "/files/"
 WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
@@ -120,7 +127,7 @@ async def open_product(
             records=records,
             blobs=blobs,
             bus=bus,
-            locks=LocalLocks(),
+            locks=_locks(settings, records, clock),
             finisher=Finisher(records=records, blobs=blobs, bus=bus, clock=clock),
             tokens=tokens,
             clock=clock,
@@ -154,6 +161,7 @@ async def open_product(
         maintenance = MaintenanceService(
             records=records,
             blobs=blobs,
+            sweeping=blobs,
             bus=bus,
             uploads=uploads,
             clock=clock,
@@ -237,9 +245,16 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     return records
 
 
+def _locks(settings: Settings, records: Records, clock: Clock) -> LockManager:
+    # On SQLite the processes are of one machine, and a directory's files are locked by the blob store itself.
+    if settings.mongo_url is None and settings.s3_bucket is None:
+        return LocalLocks()
+    return LeaseLocks(records=records, clock=clock)
+
+
 async def _open_blobs(
     stack: AsyncExitStack, settings: Settings, clock: Clock
-) -> tuple[SweepingBlobStore, Callable[[BlobKey], str] | None]:
+) -> tuple["LocalBlobs | S3Blobs", Callable[[BlobKey], str] | None]:
     """Give the store, and how its files are found on this machine where they are."""
     if settings.s3_bucket is None:
         local = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)

@@ -20,21 +20,19 @@ from query.dialect.nodes import (
     Column,
     Expr,
     In,
-    Index,
     Is,
     Like,
     Literal,
     Logic,
     Member,
     Missing,
-    Name,
-    Step,
     Type,
     Unary,
     walk,
 )
 from query.dialect.stamps import pattern_tokens
 from query.stampformats import parsing_sql, symbol_sql
+from query.views import View, quoted, step_sql
 
 SCALE_NARROW: Final = 12  # fractional digits of every decimal at first
 SCALE_WIDE: Final = 24  # and of the second attempt, when a value has more
@@ -47,31 +45,20 @@ class Setting:
     What a lowering depends on besides the tree.
 
     Attributes:
-        width: Columns that the reader gives; the ones past it are missing.
         scale: Fractional digits of decimals.
         now: The time stamp that UTCNOW() gives.
-        restore: SQL that wraps a text column, with `{}` for the column: undoes what the reader did to line ends.
     """
 
-    width: int
     scale: int = SCALE_NARROW
     now: str = "1970-01-01T00:00:00.000Z"
-    restore: str = "{}"
-
-
-def quoted(text: str) -> str:
-    """A text literal of the engine."""
-    # The engine's own scanner ends at a NUL, so that one is put together.
-    if "\0" in text:
-        return "(" + " || chr(0) || ".join(quoted(part) for part in text.split("\0")) + ")"
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Lowering:
-    """Lowers the expressions of one query under one setting."""
+    """Lowers the expressions of one query under one setting, for one view of the file."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, view: View) -> None:
         self._setting = setting
+        self._view = view
 
     def value(self, node: Expr) -> str:
         """SQL that gives the value: BOOLEAN, BIGINT, DOUBLE, DECIMAL, JSON, else VARCHAR."""
@@ -129,15 +116,14 @@ class Lowering:
         return "NULL"
 
     def _column(self, node: Column) -> str:
-        if node.index >= self._setting.width:
-            return "CAST(NULL AS VARCHAR)"
-        column = f"c{node.index}"
-        return self._setting.restore.format(column) if node.type is Type.FIELD else column
+        return self._view.column(node)
 
     def _member(self, node: Member) -> str:
-        value = "j" if node.base is None else self.value(node.base)
+        if node.base is None:
+            return self._view.member(node.steps)
+        value = self.value(node.base)
         for step in node.steps:
-            value = _step(value, step)
+            value = step_sql(value, step)
         return value
 
     # ---- operators
@@ -154,7 +140,10 @@ class Lowering:
         if Type.TIMESTAMP in (node.left.type, node.right.type):
             left, right = f"s3_instant({left})", f"s3_instant({right})"
         if node.left.type is Type.JSON and node.right.type is Type.JSON:
-            return f"s3_json_compare('{node.op}', {left}, {right})"
+            numbers = f"s3_is_number({left}) AND s3_is_number({right})"
+            as_numbers = f"CAST({left} AS DOUBLE) {node.op} CAST({right} AS DOUBLE)"
+            as_texts = f"s3_json_text({left}) {node.op} s3_json_text({right})"
+            return f"(CASE WHEN {numbers} THEN {as_numbers} ELSE {as_texts} END)"
         if node.right == node.left and node.op == "=" and node.left.type is Type.UNKNOWN:
             return "CAST(NULL AS BOOLEAN)"
         return f"({left} {node.op} {right})"
@@ -375,6 +364,8 @@ class Lowering:
     def _scale(self, node: Expr) -> str | None:
         """SQL that gives how many fractional digits a decimal is written with; None when that is not kept."""
         match node:
+            case Column() if node.scale is not None:
+                return str(min(node.scale, self._setting.scale))
             case Literal(value=Decimal() as number):
                 return str(max(0, -int(number.as_tuple().exponent)))
             case Cast(operand=operand) if operand.type in (Type.STRING, Type.FIELD, Type.JSON):
@@ -408,21 +399,6 @@ def may_raise(node: Expr) -> bool:
         or (isinstance(part, Call) and part.name in ("SUBSTRING", "DATE_ADD", "TO_TIMESTAMP"))
         for part in walk(node)
     )
-
-
-def _step(value: str, step: Step) -> str:
-    if isinstance(step, Index):
-        return f"json_extract({value}, '$[{step.value}]')"
-    assert isinstance(step, Name), step
-    key = json_key(step.text)
-    return (
-        f"json_extract({value}, {key})" if step.is_exact else f"s3_member({value}, {key}, {quoted(step.text.lower())})"
-    )
-
-
-def json_key(name: str) -> str:
-    """The engine's JSON pointer for one key, as a literal."""
-    return quoted("/" + name.replace("~", "~0").replace("/", "~1"))
 
 
 def _no_aggregate(_lowering: Lowering, node: Aggregate) -> str:

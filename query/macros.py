@@ -73,9 +73,20 @@ _TEXTS: Final = (
 )
 
 _JSON: Final = (
-    """s3_json_text(j) AS CASE json_type(j) WHEN 'NULL' THEN NULL WHEN 'VARCHAR' THEN json_extract_string(j, '$')
-        ELSE CAST(j AS VARCHAR) END""",
-    """s3_member(j, exact, lowered) AS json_extract(j, exact)""",
+    """s3_json_text(j) AS json_extract_string(j, '$')""",
+    """s3_present(j) AS CASE WHEN j IS NULL THEN CAST(error('S3:Absent:0') AS JSON) ELSE j END""",
+    """s3_is_json(j) AS CASE WHEN json_valid(j) THEN TRUE ELSE CAST(error('S3:JSONParsingError:0') AS BOOLEAN) END""",
+    """s3_spellings(j, lowered) AS list_filter(json_keys(j), lambda k: lower(k) = lowered)""",
+    """s3_pointer(k) AS '/' || replace(replace(k, '~', '~0'), '/', '~1')""",
+    """s3_member(j, lowered, p) AS CASE len(s3_spellings(j, lowered)) WHEN 0 THEN NULL
+        WHEN 1 THEN json_extract(j, s3_pointer(s3_spellings(j, lowered)[1]))
+        ELSE CASE WHEN j IS NOT NULL THEN CAST(error('S3:AmbiguousFieldName:' || p) AS JSON) END END""",
+    # A wildcard that fits nothing still gives one record, which is missing.
+    """s3_items(j) AS CASE WHEN json_type(j) = 'ARRAY' AND json_array_length(j) > 0 THEN json_extract(j, '$[*]')
+        ELSE [CAST(NULL AS JSON)] END""",
+    """s3_values(j) AS CASE WHEN json_type(j) = 'OBJECT' AND len(json_keys(j)) > 0 THEN json_extract(j, '$.*')
+        ELSE [CAST(NULL AS JSON)] END""",
+    """s3_is_number(j) AS json_type(j) IN ('BIGINT', 'UBIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')""",
 )
 
 

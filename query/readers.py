@@ -8,15 +8,16 @@ comments brought into the form that the engine takes. Nothing here looks inside 
 import mmap
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from query.dialect.check import COLUMNS_MAX, Output, Table, TableColumn
-from query.dialect.nodes import Column, Type
+from query.dialect.nodes import Column, Step, Type
 from query.errors import QueryError
-from query.formats import Header, InputFormat
-from query.lower import quoted
+from query.formats import Header, InputFormat, OutputFormat
 from query.streams import Stream
+from query.views import MISSING_TEXT, TOO_WIDE, View, quoted
 
 RECORD_BYTES_MAX: Final = 1 << 20  # S3 Select's maxCharsPerRecord
 PART_BYTES_FIRST: Final = 1 << 18  # small, so that the first rows come at once
@@ -56,19 +57,21 @@ class Slot:
     def set_size(self, size: int) -> None:
         """Say how many bytes the engine shall see."""
         # The pages stay; only the end moves, which costs nothing.
-        if size > SLOT_BYTES:
-            raise QueryError("OverMaxRecordSize")
         self.size = size
         os.ftruncate(self.fd, max(size, 1))
 
     def make_room(self) -> None:
-        os.ftruncate(self.fd, SLOT_BYTES)
+        os.ftruncate(self.fd, len(self.map))
+
+    def grow(self, size: int) -> None:
+        """Have room for so many bytes."""
+        if size > len(self.map):
+            self.map.resize(size)
 
     def replace(self, data: bytes) -> None:
         """Put other bytes in."""
-        if len(data) > SLOT_BYTES:
-            raise QueryError("OverMaxRecordSize")
         self.make_room()
+        self.grow(len(data))
         self.map[: len(data)] = data
         self.set_size(len(data))
 
@@ -92,21 +95,12 @@ class Part:
     has_quotes: bool = False
 
 
-@dataclass(slots=True)
-class _Shape:
-    """What is learned from the first record."""
-
-    names: tuple[str, ...] = ()
-    width: int = 1
-    is_known: bool = field(default=False)
-
-
 class CsvReader:
     """Cuts CSV into parts. `fill` is called by one thread at a time."""
 
     def __init__(self, stream: Stream, format: InputFormat) -> None:  # the word of the field
         self._stream = stream
-        self._format = format
+        self.format = format
         self._rest = b""
         self._target = PART_BYTES_FIRST
         self._is_ended = False
@@ -118,7 +112,6 @@ class CsvReader:
         if self._is_plain_end:
             self._end = b"\n"
         self._comment = format.comment.encode()
-        self.delimiter, self.quote = format.delimiter, format.quote
         self._record = _record_pattern(format)
         self.names: tuple[str, ...] = ()
         self.width = 1
@@ -161,9 +154,9 @@ class CsvReader:
         data = slot.map[begin : min(size, begin + 2 * RECORD_BYTES_MAX)]
         fields, length = self._first_record(data)
         self.width = max(1, len(fields))
-        if self._format.header is Header.NONE:
+        if self.format.header is Header.NONE:
             return begin
-        if self._format.header is Header.USE:
+        if self.format.header is Header.USE:
             self.names = tuple(fields)
         return begin + length
 
@@ -187,7 +180,7 @@ class CsvReader:
             text = record.decode()
         except UnicodeDecodeError as error:
             raise QueryError("InvalidTextEncoding") from error
-        fields = split_record(text, self._format)
+        fields = split_record(text, self.format)
         if len(fields) > COLUMNS_MAX:
             raise QueryError("OverMaxColumn")
         return fields
@@ -215,7 +208,7 @@ class CsvReader:
         data = slot.map[begin:size]
         has_comments = bool(self._comment) and self._comment in data
         if (
-            self._format.quote == self._format.escape
+            self.format.quote == self.format.escape
             and not has_comments
             and data.count(self._quote, 0, last - begin) % 2 == 0
         ):
@@ -230,7 +223,7 @@ class CsvReader:
 
     def _check_last(self, data: bytes) -> None:
         # The engine takes a quote that is never closed for the end of the field, and drops the rest.
-        if self._format.quote == self._format.escape and data.count(self._quote) % 2 == 0:
+        if self.format.quote == self.format.escape and data.count(self._quote) % 2 == 0:
             return
         tail = data[self._last_record(data) :]
         if tail and not self._record.fullmatch(tail + self._end):
@@ -251,7 +244,7 @@ class CsvReader:
                 data = self._without_comments(data, has_quotes=has_quotes)
             data, newline, restore = self._with_line_feeds(data)
             slot.replace(data)
-        if has_quotes and not self._format.allow_quoted_record_delimiter:
+        if has_quotes and not self.format.allow_quoted_record_delimiter:
             self._refuse_quoted_ends(slot.map[: slot.size])
         return Part(end - begin, self.width, newline, restore, has_quotes)
 
@@ -307,24 +300,11 @@ class CsvReader:
                 restore = f"replace({restore}, chr({spare[0]}), chr({byte[0]}))"
         return data.replace(self._end, b"\n"), "\\n", restore
 
-    def source_sql(self, slot: Slot, part: Part, width: int) -> str:
-        """The engine's view of a part: `width` text columns, nothing detected, nothing left out."""
-        columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
-        options = {
-            "delim": self._format.delimiter,
-            "quote": self._format.quote,
-            "escape": self._format.escape,
-            # An empty field is an empty text; only a field that is not there is NULL.
-            "nullstr": "\x01\x02no such text\x03",
-        }
-        texts = ", ".join(f"{name} = {quoted(text)}" for name, text in options.items())
-        return (
-            f"read_csv({quoted(slot.path)}, columns = {{{columns}}}, {texts}, new_line = '{part.newline}', "
-            f"auto_detect = false, header = false, null_padding = true, strict_mode = true, parallel = false, "
-            f"max_line_size = {2 * RECORD_BYTES_MAX}, buffer_size = {PART_BYTES_MAX})"
-        )
+    def view(self, slot: Slot, part: Part) -> View:
+        """The first attempt at a part."""
+        return CsvView(self, slot, part)
 
-    def star(self, width: int) -> tuple[Output, ...]:
+    def columns(self, width: int) -> tuple[Output, ...]:
         """What `*` stands for in a part of this width."""
         names = (*self.names, *(f"_{number}" for number in range(len(self.names) + 1, width + 1)))
         return tuple(Output(name, Column(0, index, name, Type.FIELD)) for index, name in enumerate(names))
@@ -340,6 +320,60 @@ class CsvReader:
         if self.width > COLUMNS_MAX:
             raise QueryError("OverMaxColumn")
         return self.width
+
+
+class CsvView:
+    """A part of CSV as text columns: nothing detected, nothing left out."""
+
+    def __init__(self, reader: CsvReader, slot: Slot, part: Part) -> None:
+        self._reader = reader
+        self._slot = slot
+        self._part = part
+        self._width = reader.width
+
+    def column(self, node: Column) -> str:
+        if node.index >= self._width:
+            return MISSING_TEXT
+        return self._part.restore.format(f"c{node.index}")
+
+    def member(self, steps: Sequence[Step]) -> str:
+        raise AssertionError(steps)
+
+    def source_sql(self) -> str:
+        columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(self._width))
+        options = {
+            "delim": self._reader.format.delimiter,
+            "quote": self._reader.format.quote,
+            "escape": self._reader.format.escape,
+            # An empty field is an empty text; only a field that is not there is NULL.
+            "nullstr": "\x01\x02no such text\x03",
+        }
+        texts = ", ".join(f"{name} = {quoted(text)}" for name, text in options.items())
+        return (
+            f"read_csv({quoted(self._slot.path)}, columns = {{{columns}}}, {texts}, new_line = '{self._part.newline}', "
+            f"auto_detect = false, header = false, null_padding = true, strict_mode = true, parallel = false, "
+            f"max_line_size = {2 * RECORD_BYTES_MAX}, buffer_size = {PART_BYTES_MAX})"
+        )
+
+    def star(self) -> tuple[Output, ...]:
+        return self._reader.columns(self._width)
+
+    def is_clean(self, output: OutputFormat) -> bool:
+        if self._part.has_quotes or self._part.restore != "{}" or self._part.newline != "\\n":
+            return False
+        # What was cut at this delimiter and these line ends cannot hold them.
+        is_same = (output.delimiter, output.quote) == (self._reader.format.delimiter, self._reader.format.quote)
+        return is_same and output.record_delimiter in ("\n", "\r\n")
+
+    def is_helped(self, fault: str) -> bool:
+        if TOO_WIDE not in fault:
+            return False
+        before, self._width = self._width, self._reader.widest(self._slot)
+        return self._width > before
+
+    @property
+    def records_max(self) -> int:
+        return self._slot.map[: self._slot.size].count(b"\n") + 1
 
 
 def split_record(record: str, format: InputFormat) -> list[str]:  # the word of the field

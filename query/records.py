@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from query.dialect.check import Output, Query
 from query.dialect.nodes import Column, Expr, Member, Type
 from query.formats import OutputFormat, OutputKind, QuoteFields
-from query.lower import Lowering, quoted
+from query.lower import Lowering
+from query.views import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _pair(output: Output, lowering: Lowering) -> str:
 
 def can_be_missing(node: Expr) -> bool:
     """Whether no value means that the record has no such field, rather than NULL."""
-    return isinstance(node, (Column, Member)) and node.type in (Type.FIELD, Type.JSON)
+    return isinstance(node, (Column, Member))
 
 
 def _csv(outputs: tuple[Output, ...], lowering: Lowering, writing: Writing, *, is_star: bool) -> str:
@@ -78,21 +79,29 @@ def _csv(outputs: tuple[Output, ...], lowering: Lowering, writing: Writing, *, i
 def _cell(node: Expr, lowering: Lowering, writing: Writing) -> str:
     output = writing.output
     text = lowering.text(node)
+    if output.quote_fields is QuoteFields.ASNEEDED and (
+        (writing.is_clean and isinstance(node, Column)) or node.type in (Type.INT, Type.BOOL)
+    ):
+        return text
+    return _quoted_text(text, output)
+
+
+def _quoted_text(text: str, output: OutputFormat) -> str:
     escaped = f"replace({text}, {quoted(output.quote)}, {quoted(output.escape + output.quote)})"
     in_quotes = f"{quoted(output.quote)} || {escaped} || {quoted(output.quote)}"
     if output.quote_fields is QuoteFields.ALWAYS:
         return f"({in_quotes})"
-    if (writing.is_clean and isinstance(node, Column)) or node.type in (Type.INT, Type.BOOL):
-        return text
     special = "".join(dict.fromkeys(output.delimiter + output.quote + output.record_delimiter + "\r\n"))
     test = f"regexp_matches({text}, {quoted('[' + re.escape(special) + ']')})"
     return f"CASE WHEN {test} THEN {in_quotes} ELSE {text} END"
 
 
 def _whole_row(output: OutputFormat) -> str:
-    if output.kind is OutputKind.JSON:
-        text = "CAST(json(j) AS VARCHAR)"
-        return f"CASE WHEN json_type(j) = 'OBJECT' THEN {text} ELSE coalesce('{{\"_1\":' || {text} || '}}', '{{}}') END"
+    if output.kind is OutputKind.CSV:
+        # A JSON record as CSV: the values of its keys in their order.
+        cell = _quoted_text("coalesce(s3_json_text(x), '')", output)
+        return f"array_to_string(list_transform(json_extract(j, '$.*'), lambda x: {cell}), {quoted(output.delimiter)})"
     if output.kind is OutputKind.ROWS:
         return "'[' || coalesce(CAST(json(j) AS VARCHAR), 'null') || ']'"
-    return "s3_json_csv(j)"
+    text = "CAST(json(j) AS VARCHAR)"
+    return f"CASE WHEN json_type(j) = 'OBJECT' THEN {text} ELSE coalesce('{{\"_1\":' || {text} || '}}', '{{}}') END"

@@ -6,8 +6,9 @@ Only this module knows Starlette and ASGI. The roof puts the principal into the 
 
 import asyncio
 import secrets
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from domain.errors import LighterageError
 from domain.principal import GUEST, Principal
 from resolvers.context import Facts, RequestContext
-from resolvers.execution import Engine, Operation, Prepared
+from resolvers.execution import Answer, Engine, Operation, Prepared
 from resolvers.limits import DocumentLimits
 from resolvers.masking import Refused, refused, refused_by
 from resolvers.root import build_schema
@@ -49,6 +50,7 @@ from resolvers.wire import (
 from schema.errors import ErrorCode
 from services import Services
 
+PREFLIGHT_SECONDS = "7200"  # as long as browsers keep one at most
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -72,9 +74,16 @@ class GraphQLConfig:
     sockets: SocketRules = field(default_factory=SocketRules)
 
 
-def build_graphql(services: Services, config: GraphQLConfig) -> list[BaseRoute]:
-    """Make the two routes, HTTP and WebSocket, of the one path."""
-    endpoint = GraphQLEndpoint(services, config)
+def build_graphql(
+    services: Services, config: GraphQLConfig, *, stopping: asyncio.Event | None = None
+) -> list[BaseRoute]:
+    """
+    Make the two routes, HTTP and WebSocket, of the one path.
+
+    Args:
+        stopping: Set by the roof when the server is to stop: event streams end then, which else would not.
+    """
+    endpoint = GraphQLEndpoint(services, config, stopping or asyncio.Event())
     # An ASGI application as a route gets every method, so that the endpoint's own 405 says what is allowed.
     return [Route(config.path, HTTPDoor(endpoint)), WebSocketRoute(config.path, SocketDoor(endpoint))]
 
@@ -103,15 +112,34 @@ class SocketDoor:
 
 
 class GraphQLEndpoint:
-    def __init__(self, services: Services, config: GraphQLConfig) -> None:
+    def __init__(self, services: Services, config: GraphQLConfig, stopping: asyncio.Event) -> None:
         self._services = services
         self._config = config
+        self._stopping = stopping
         self._engine = Engine(build_schema(), config.documents)
         self._sockets = SocketCount(each_max=config.sockets.sockets_max)
 
     # ---- HTTP
 
     async def answer(self, request: Request) -> Response:
+        origin = request.headers.get("origin")
+        response = self._preflight() if _is_preflight(request) else await self._answer(request)
+        if origin is not None and self._is_known(origin):
+            # There is no cookie that such a page could abuse: whoever calls must bring a token.
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = "X-Request-Id"
+        response.headers["Vary"] = "Origin, Accept"
+        return response
+
+    def _preflight(self) -> Response:
+        allowed = {
+            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type",
+            "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+        }
+        return Response(status_code=204, headers=allowed)
+
+    async def _answer(self, request: Request) -> Response:
         media = negotiate(request.headers.get("accept"))
         try:
             if request.method == "POST":
@@ -125,7 +153,7 @@ class GraphQLEndpoint:
         return _refusal(refusal, media, status=405, headers={"Allow": "GET, POST"})
 
     async def _post(self, request: Request, media: str | None) -> Response:
-        denied = _authentication_error(request.scope)
+        denied = _denial(request.scope)
         if denied is not None:
             return denied
         if media is None:
@@ -148,7 +176,7 @@ class GraphQLEndpoint:
         return bytes(body)
 
     def _get(self, request: Request) -> Response:
-        denied = _authentication_error(request.scope)
+        denied = _denial(request.scope)
         if denied is not None:
             return denied
         # A GET may be made by any page that shows an image, so it changes nothing.
@@ -178,32 +206,56 @@ class GraphQLEndpoint:
         except Refused as error:
             # An EventSource cannot read the body of an error, so a refusal is an event like any other.
             return _event_stream(_refusal_events(error))
-        return _event_stream(self._events(prepared, context))
+        return _event_stream(self._events(prepared, context, _bearer(request)))
 
-    async def _events(self, prepared: Prepared, context: RequestContext) -> AsyncGenerator[bytes, None]:
-        yield b":\n\n"  # opens the stream, so that the client sees it is accepted
-        async with aclosing(answers(self._engine, prepared, context)) as stream:
-            step: asyncio.Task[Any] | None = None
+    async def _events(
+        self, prepared: Prepared, context: RequestContext, token: str | None
+    ) -> AsyncGenerator[bytes, None]:
+        yield _NOTHING  # opens the stream, so that the client sees it is accepted
+        stream = answers(self._engine, prepared, context)
+        end = asyncio.ensure_future(self._end_of_stream(token))
+        step: asyncio.Future[Answer | None] = asyncio.ensure_future(anext(stream, None))
+        try:
+            while not end.done():
+                waiting: set[asyncio.Future[Any]] = {step, end}
+                await asyncio.wait(waiting, timeout=self._config.keep_alive_seconds, return_when=FIRST_COMPLETED)
+                if not step.done():
+                    yield _NOTHING
+                    continue
+                answer = step.result()
+                if answer is None:
+                    yield _COMPLETE
+                    return
+                yield _event("next", answer)
+                step = asyncio.ensure_future(anext(stream, None))
+            end.result()
+        except Refused as error:
+            async for event in _refusal_events(error):
+                yield event
+        finally:
+            for task in (step, end):
+                task.cancel()
+                with suppress(asyncio.CancelledError, Refused):
+                    await task
+            await stream.aclose()
+
+    async def _end_of_stream(self, token: str | None) -> None:
+        """
+        Wait until a stream has to end: the server stops, or its token is no longer good.
+
+        Raises:
+            Refused: The latter.
+        """
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.sockets.recheck_seconds):
+                    await self._stopping.wait()
+            if token is None or self._stopping.is_set():
+                continue
             try:
-                while True:
-                    step = step or asyncio.ensure_future(anext(stream, None))
-                    await asyncio.wait({step}, timeout=self._config.keep_alive_seconds)
-                    if not step.done():
-                        yield b":\n\n"
-                        continue
-                    answer, step = step.result(), None
-                    if answer is None:
-                        break
-                    yield _event("next", answer)
-                yield _COMPLETE
-            except Refused as error:
-                async for event in _refusal_events(error):
-                    yield event
-            finally:
-                if step is not None:
-                    step.cancel()
-                    with suppress(asyncio.CancelledError, Refused):
-                        await step
+                await self._services.accounts.authenticate(token)
+            except LighterageError as error:
+                raise refused_by(error) from error
 
     # ---- WebSocket
 
@@ -224,16 +276,17 @@ class GraphQLEndpoint:
             context_for=lambda principal: self._context(scope, principal),
             count=self._sockets,
             rules=self._config.sockets,
-            principal=scope.get("lighterage.principal", GUEST),
+            principal=_principal(scope),
             client=_client(scope),
         ).run()
 
     def _is_own_origin(self, websocket: WebSocket) -> bool:
         origin = websocket.headers.get("origin")
         # Only browsers send one, and only they carry somebody else's page.
-        if origin is None or "*" in self._config.origins or origin in self._config.origins:
-            return True
-        return urlsplit(origin).netloc == websocket.headers.get("host")
+        return origin is None or self._is_known(origin) or urlsplit(origin).netloc == websocket.headers.get("host")
+
+    def _is_known(self, origin: str) -> bool:
+        return "*" in self._config.origins or origin in self._config.origins
 
     # ---- both
 
@@ -241,7 +294,7 @@ class GraphQLEndpoint:
         return RequestContext(
             services=self._services,
             facts=self._config.facts,
-            principal=principal or scope.get("lighterage.principal", GUEST),
+            principal=principal or _principal(scope),
             client=_client(scope),
             request_id=scope.get("lighterage.request_id") or secrets.token_hex(8),
         )
@@ -285,6 +338,7 @@ class _TooLarge(Refused):
 
 
 _COMPLETE = b"event: complete\ndata:\n\n"
+_NOTHING = b":\n\n"  # a comment: what a client ignores and a proxy counts as life
 
 
 def _response(
@@ -299,13 +353,30 @@ def _refusal(error: Refused, media: str | None, *, status: int, headers: Mapping
     return _response({"errors": error.formatted()}, media, status=status, headers=headers)
 
 
-def _authentication_error(scope: Scope) -> Response | None:
+def _denial(scope: Scope) -> Response | None:
+    """Give the answer to a token that is no good, or good for something else only."""
     error = scope.get("lighterage.authentication_error")
-    if not isinstance(error, LighterageError):
-        return None
-    # RFC 6750, 3.1: "invalid_token ... SHOULD respond with the HTTP 401 (Unauthorized) status code"
-    challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    return _refusal(refused_by(error), JSON, status=401, headers=challenge)
+    if isinstance(error, LighterageError):
+        # RFC 6750, 3.1: "invalid_token ... SHOULD respond with the HTTP 401 (Unauthorized) status code"
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        return _refusal(refused_by(error), JSON, status=401, headers=challenge)
+    if _principal(scope).upload_id is not None:
+        return _refusal(refused(ErrorCode.FORBIDDEN, "this token is good for one upload only"), JSON, status=403)
+    return None
+
+
+def _principal(scope: Scope) -> Principal:
+    principal: Principal = scope.get("lighterage.principal", GUEST)
+    return principal
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _is_preflight(request: Request) -> bool:
+    return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
 def _event_stream(events: AsyncIterator[bytes]) -> Response:

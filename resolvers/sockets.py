@@ -186,6 +186,9 @@ class SocketSession:
             self._principal = await self._authenticate(token)
         except LighterageError as error:
             raise _Close(FORBIDDEN, "Forbidden") from error
+        if self._principal.upload_id is not None:
+            # A token for one upload is good for nothing else.
+            raise _Close(FORBIDDEN, "Forbidden")
 
     # ---- messages
 

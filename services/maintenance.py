@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from domain.blob import BlobKey, SweepingBlobStore
+from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock
 from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, LighterageError, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
+from domain.lock import LEASES
 from domain.page import Order, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
@@ -57,7 +58,8 @@ class MaintenanceService:
         self,
         *,
         records: Records,
-        blobs: SweepingBlobStore,
+        blobs: BlobStore,
+        sweeping: SweepingBlobStore,
         bus: EventBus,
         uploads: UploadService,
         clock: Clock,
@@ -67,7 +69,9 @@ class MaintenanceService:
         self._uploads = records.collection(UPLOADS)
         self._files = records.collection(FILES)
         self._events = records.collection(FILE_EVENTS)
+        self._leases = records.collection(LEASES)
         self._blobs = blobs
+        self._sweeping = sweeping
         self._bus = bus
         self._upload_service = uploads
         self._clock = clock
@@ -92,6 +96,7 @@ class MaintenanceService:
             self.forget_uploads,
             self.forget_events,
             self.forget_sessions,
+            self.forget_leases,
             self.sweep_blobs,
         ):
             try:
@@ -213,7 +218,7 @@ class MaintenanceService:
             return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
 
         age = self._retention.orphans.total_seconds()
-        return await self._blobs.sweep(known, older_than_seconds=age, now=self._clock.now())
+        return await self._sweeping.sweep(known, older_than_seconds=age, now=self._clock.now())
 
     async def forget_uploads(self) -> int:
         """Remove the records of uploads that were over long ago."""
@@ -244,6 +249,14 @@ class MaintenanceService:
         found = await sessions.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
         for session in found:
             await sessions.delete(session.tenant_id, session.id)
+        return len(found)
+
+    async def forget_leases(self) -> int:
+        """Remove leases that nobody has held for long."""
+        before = self._clock.now() - self._retention.tombstones
+        found = await self._leases.scan([below("until", before)], order=Order("until"), limit=BATCH)
+        for lease in found:
+            await self._leases.delete(lease.tenant_id, lease.id)
         return len(found)
 
     async def _each(self, found: Sequence[T], act: Callable[[T], Awaitable[object]]) -> int:

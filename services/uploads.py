@@ -31,7 +31,7 @@ from domain.errors import (
 from domain.event import EventBus, UploadMoved
 from domain.file import blob_key, parse_metadata, parse_name
 from domain.ids import SYSTEM, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
-from domain.lock import LockManager
+from domain.lock import Hold, LockManager
 from domain.page import Order, PageRequest, equals, one_of
 from domain.principal import Principal
 from domain.records import Add, Increment, Records, Save
@@ -251,9 +251,8 @@ class UploadService:
         """
         await self._find(principal, command.upload_id)
         holding = self._locks.hold(command.upload_id, on_contention=body.stop, patience_seconds=LOCK_PATIENCE_SECONDS)
-        async with holding:
-            upload = await self._find(principal, command.upload_id)
-            upload = await self._recover(upload)
+        async with holding as hold:
+            upload = await self._held(principal, command.upload_id, hold)
             upload.accept(command.offset, now=self._clock.now())
             limits = await self._limits(TenantId(upload.tenant_id))
             declared = self._with_length(upload, command, limits)
@@ -406,8 +405,8 @@ class UploadService:
         """
         await self._find(principal, upload_id)
         holding = self._locks.hold(upload_id, on_contention=_ignore, patience_seconds=LOCK_PATIENCE_SECONDS)
-        async with holding:
-            upload = await self._recover(await self._find(principal, upload_id))
+        async with holding as hold:
+            upload = await self._held(principal, upload_id, hold)
             if upload.status.is_gone:
                 raise UploadExpired
             if not upload.status.is_open:
@@ -508,6 +507,13 @@ class UploadService:
         upload = await self._uploads.get(principal.tenant_id, upload_id)
         require(principal, Action.WRITE_UPLOAD, upload)
         return upload
+
+    async def _held(self, principal: Principal, upload_id: UploadId, hold: Hold) -> Upload:
+        """Give the upload as it stands now that it is ours, out of reach of a holder before who lost it."""
+        upload = await self._find(principal, upload_id)
+        if hold.was_stolen and upload.status.is_open:
+            upload = await self._uploads.save(upload, expected_revision=upload.revision)
+        return await self._recover(upload)
 
     async def _recover(self, upload: Upload) -> Upload:
         """Carry on with an upload whose process went away between the last byte and the file's record."""

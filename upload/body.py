@@ -41,6 +41,7 @@ class BodyReader:
         "_idle_ticks",
         "_idle_timeout_seconds",
         "_pausing",
+        "_progress_bytes_min",
         "_receive",
         "_received_at_tick",
         "_task",
@@ -59,6 +60,7 @@ class BodyReader:
         idle_timeout_seconds: float,
         header_lines: Sequence[Field] = (),
         algorithms: tuple[str, ...] = (),
+        rate_min_bytes_per_second: int = 0,
         call_later: CallLater | None = None,
     ) -> None:
         """
@@ -66,6 +68,7 @@ class BodyReader:
             header_lines: The server's own list of header lines. uvicorn with httptools appends trailers to it when the
                 body has come; what is in it now is no trailer.
             algorithms: Those a checksum in the trailer may name.
+            rate_min_bytes_per_second: A body that stays slower than this for an idle timeout is as good as idle.
             call_later: As of the event loop, which it is if None.
         """
         self.length = length
@@ -77,13 +80,14 @@ class BodyReader:
         self._header_count = len(header_lines)
         self._algorithms = algorithms
         self._idle_timeout_seconds = idle_timeout_seconds
+        self._progress_bytes_min = max(1, rate_min_bytes_per_second * idle_timeout_seconds / _IDLE_TICKS)
         self._call_later = call_later
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None  # who is waiting for bytes right now
         self._ending: BodyEnd | None = None
         self._pausing = False
         self._idle_ticks = 0
-        self._received_at_tick = -1
+        self._received_at_tick = 0
 
     async def chunks(self, *, limit: int, checksum: Checksum | None = None) -> AsyncIterator[bytes]:
         """
@@ -213,10 +217,8 @@ class BodyReader:
             # The store is the slow one, not the client; the next wait arms the timer anew.
             self._idle_ticks = 0
             return
-        if self.received != self._received_at_tick:
-            self._received_at_tick = self.received
-            self._idle_ticks = 0
-        self._idle_ticks += 1
+        progress, self._received_at_tick = self.received - self._received_at_tick, self.received
+        self._idle_ticks = 1 if progress >= self._progress_bytes_min else self._idle_ticks + 1
         if self._idle_ticks > _IDLE_TICKS:
             self._end(BodyEnd.IDLE)
         else:

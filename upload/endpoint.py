@@ -108,6 +108,7 @@ class UploadEndpoint:
             idle_timeout_seconds=self._config.idle_timeout_seconds,
             header_lines=scope["headers"],
             algorithms=self._config.checksum_algorithms,
+            rate_min_bytes_per_second=self._config.rate_min_bytes_per_second,
         )
         try:
             answer = await self._answer(scope, head, body, send)
@@ -231,11 +232,12 @@ class UploadEndpoint:
         content = b"" if scope["method"] == "HEAD" else answer.body
         if answer.status != 204 and scope["method"] != "HEAD":
             fields.append((b"content-length", str(len(content)).encode()))
-        closes = _closes(body)
+        is_expecting = b"expect" in head.headers and body.received == 0
+        closes = _closes(body, is_expecting=is_expecting)
         if closes:
             fields.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        if closes and body.ended_by is None and b"expect" not in head.headers:
+        if closes and body.ended_by is None and not is_expecting:
             # Closing on a client that is still sending would reset the connection, and the answer with it.
             await send({"type": "http.response.body", "body": content, "more_body": True})
             content = b""
@@ -262,8 +264,17 @@ def _early_end(body: BodyReader) -> LighterageError | None:
     return None if kind is None else kind()
 
 
-def _closes(body: BodyReader) -> bool:
-    """Tell whether the connection must close: what is left of the body would be in the way of the next request."""
+def _closes(body: BodyReader, *, is_expecting: bool) -> bool:
+    """
+    Tell whether the connection must close: what is left of the body would be in the way of the next request.
+
+    A client that still waits for 100 Continue may never send its body, and its next request would be taken for that.
+    """
     if body.ended_by is BodyEnd.COMPLETE:
         return False
-    return body.ended_by is not None or body.length is None or body.length - body.received > DRAIN_BYTES_MAX
+    return (
+        is_expecting
+        or body.ended_by is not None
+        or body.length is None
+        or body.length - body.received > DRAIN_BYTES_MAX
+    )

@@ -147,7 +147,7 @@ class Bucket:
     def _open(self) -> None:
         settings = self.settings
         config = Config(
-            retries={"max_attempts": 1, "mode": "standard"},  # we retry ourselves, without holding a thread
+            retries={"total_max_attempts": 1, "mode": "standard"},  # we retry ourselves, without holding a thread
             connect_timeout=settings.timeout_seconds,
             read_timeout=settings.timeout_seconds,
             max_pool_connections=CALL_THREADS_MAX,
@@ -250,7 +250,7 @@ class Bucket:
                     return
                 raise
             # The rest must be of the same object as the beginning.
-            condition = {"IfMatch": answer["ETag"]}
+            condition = {"IfMatch": answer["ETag"]} if "ETag" in answer else {}
             try:
                 while chunk := await self._in(self._callers, answer["Body"].read, READ_BYTES):
                     yield chunk

@@ -6,10 +6,12 @@ an object below `prefix + ".staging/"`. What of them counts stands in the writer
 parts, and nothing that a recorded writer names is ever written again or removed.
 """
 
+import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +21,9 @@ import boto3
 
 from adapters.blobs.appending import ID_NAME, Appending
 from adapters.blobs.bucket import Bucket, Refused, S3Settings
+from adapters.blobs.copying import Copying, plan_copies
 from adapters.blobs.parts import Memory, Part, PartPlan
-from adapters.blobs.progress import Progress, Receipt
+from adapters.blobs.progress import Progress, Receipt, Tail
 from domain.blob import Blob, BlobKey, BlobWriter
 from domain.clock import Clock
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
@@ -111,8 +114,7 @@ class S3Blobs:
     async def _complete_multipart(self, writer: BlobWriter, progress: Progress) -> str:
         key, receipts = self._object_key(writer.key), list(progress.receipts)
         if progress.tail:
-            copied = await self._copy_part(writer, progress.upload_id, progress.last_number + 1, progress.tail.key)
-            receipts.append(Receipt(progress.last_number + 1, progress.tail.size, copied))
+            receipts.append(await self._copy_tail(key, progress, progress.tail))
         parts = [{"PartNumber": receipt.number, "ETag": f'"{receipt.etag}"'} for receipt in receipts]
         answer = await self._bucket.call(
             "complete_multipart_upload",
@@ -191,18 +193,40 @@ class S3Blobs:
             raise StoreUnavailable("blob store") from refusal
         return str(answer["UploadId"])
 
-    async def _copy_part(
-        self, writer: BlobWriter, upload_id: str | None, number: int, source: str, span: str | None = None
-    ) -> str:
+    async def _copy_tail(self, key: str, progress: Progress, tail: Tail) -> Receipt:
+        """Make the tail the last part."""
         answer = await self._bucket.call(
             "upload_part_copy",
-            Key=self._object_key(writer.key),
-            UploadId=upload_id,
-            PartNumber=number,
-            CopySource={"Bucket": self._settings.bucket, "Key": source},
-            **({"CopySourceRange": span} if span else {}),
+            Key=key,
+            UploadId=progress.upload_id,
+            PartNumber=progress.last_number + 1,
+            CopySource={"Bucket": self._settings.bucket, "Key": tail.key},
         )
-        return str(answer["CopyPartResult"]["ETag"]).strip('"')
+        return Receipt(progress.last_number + 1, tail.size, str(answer["CopyPartResult"]["ETag"]).strip('"'))
+
+    async def concatenate(self, writer: BlobWriter, sources: Sequence[BlobKey]) -> BlobWriter:
+        blobs = await asyncio.gather(*(self.stat(key) for key in sources))
+        total = sum(blob.size_bytes for blob in blobs)
+        # Short ones are sooner read than copied; and parts that must be equal cannot follow the sources' ends.
+        if writer.size_bytes or total <= self._settings.part_size_bytes or total != writer.length or self._plan.equal:
+            return await self.append(writer, self._read_all(sources))
+        parts = plan_copies([blob.size_bytes for blob in blobs])
+        upload_id = await self._begin_multipart(writer)
+        copying = Copying(
+            self._bucket,
+            key=self._object_key(writer.key),
+            upload_id=upload_id,
+            sources=[self._object_key(key) for key in sources],
+            memory=self._memory,
+            spool=self._spool,
+        )
+        receipts = await copying.run(parts)
+        return replace(Progress.of(writer), upload_id=upload_id, receipts=receipts).advance(writer)
+
+    async def _read_all(self, keys: Sequence[BlobKey]) -> AsyncIterator[bytes]:
+        for key in keys:
+            async for chunk in self.open(key):
+                yield chunk
 
     # ---- finished blobs
 
@@ -300,7 +324,7 @@ def _blob(key: BlobKey, found: dict[str, Any]) -> Blob:
 
 
 @contextlib.contextmanager
-def _missing() -> Any:
+def _missing() -> Iterator[None]:
     try:
         yield
     except Refused as refusal:

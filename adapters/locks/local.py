@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from domain.errors import UploadLocked
+from domain.lock import Hold
 
 
 class _Holder:
@@ -22,7 +23,7 @@ class LocalLocks:
     @asynccontextmanager
     async def hold(
         self, key: str, *, on_contention: Callable[[], None], patience_seconds: float
-    ) -> AsyncGenerator[None, None]:
+    ) -> AsyncGenerator[Hold, None]:
         try:
             async with asyncio.timeout(patience_seconds):
                 while (holder := self._holders.get(key)) is not None:
@@ -34,7 +35,7 @@ class LocalLocks:
         mine = _Holder(on_contention)
         self._holders[key] = mine
         try:
-            yield
+            yield Hold()
         finally:
             del self._holders[key]
             mine.released.set()

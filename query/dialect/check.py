@@ -51,6 +51,7 @@ _TEXT: Final = (Type.STRING, Type.FIELD, Type.JSON, Type.UNKNOWN)
 class TableColumn:
     name: str
     type: Type
+    scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ class _Checker:
         if not found:
             code = "MissingHeaders" if columns else "InvalidColumnIndex"
             raise self._error(code, name.pos, f"there is no column {name.text}")
-        return Column(name.pos, found[0], columns[found[0]].name, columns[found[0]].type)
+        return _column_at(name.pos, found[0], columns[found[0]])
 
     def _numbered_column(self, name: Name, number: int) -> Column:
         assert isinstance(self._shape, Table)
@@ -250,7 +251,7 @@ class _Checker:
         if not 1 <= number <= (COLUMNS_MAX if self._shape.is_open else len(columns)):
             raise self._error("InvalidColumnIndex", name.pos)
         if number <= len(columns):
-            return Column(name.pos, number - 1, columns[number - 1].name, columns[number - 1].type)
+            return _column_at(name.pos, number - 1, columns[number - 1])
         return Column(name.pos, number - 1, f"_{number}", Type.FIELD)
 
     def _unary(self, node: Unary) -> Expr:
@@ -482,6 +483,10 @@ _RULES: Final = cast(
         Aggregate: _Checker._aggregate,
     },
 )
+
+
+def _column_at(pos: int, index: int, column: TableColumn) -> Column:
+    return Column(pos, index, column.name, column.type, column.scale)
 
 
 def _column_number(text: str) -> int | None:

@@ -85,12 +85,17 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A resolved column of a table; counts from 0. `name` is what JSON output calls it."""
+    """
+    A resolved column of a table; counts from 0.
+
+    `name` is what JSON output calls it, `scale` the fractional digits of a column of decimals.
+    """
 
     pos: int
     index: int
     name: str
     type: Type
+    scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

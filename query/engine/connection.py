@@ -16,7 +16,6 @@ from query.errors import AWS_CODES, QueryError, position_of
 from query.macros import statements
 
 _RAISED = re.compile(r"S3:([A-Za-z]+):(\d+)")
-TOO_WIDE: Final = "Expected Number of Columns"
 
 # What the engine says, and what it means in the dialect. The first that fits is taken.
 _MEANINGS: Final = (
@@ -118,10 +117,6 @@ def _stopped(error: Exception) -> Exception:
 
 class EngineFault(Exception):
     """What the engine said, before it is known what it means."""
-
-    @property
-    def is_too_wide(self) -> bool:
-        return TOO_WIDE in str(self)
 
     @property
     def is_inexact(self) -> bool:

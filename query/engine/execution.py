@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 import duckdb
 
 from query.aggregates import Aggregation
-from query.dialect.check import Output, Query, Shape
+from query.dialect.check import Query, Shape
 from query.engine.connection import EngineFault, Interrupted, row, stream
 from query.engine.frames import ROWS_BYTES
 from query.errors import QueryError
@@ -22,6 +22,7 @@ from query.formats import OutputFormat
 from query.lower import SCALE_NARROW, SCALE_WIDE, Lowering, Setting
 from query.readers import RECORD_BYTES_MAX, Part, Slot
 from query.records import Writing, record_sql
+from query.views import Nothing, View
 
 _T = TypeVar("_T")
 _HELD_BYTES_MAX: Final = 16 << 20  # results of a part whose turn has not come
@@ -37,14 +38,10 @@ class Reader(Protocol):
     """A file in parts, and how the engine reads a part."""
 
     @property
-    def width(self) -> int: ...
-    @property
     def processed_bytes(self) -> int: ...
     def shape(self) -> Shape: ...
     def fill(self, slot: Slot) -> Part | None: ...
-    def widest(self, slot: Slot) -> int: ...
-    def source_sql(self, slot: Slot, part: Part, width: int) -> str: ...
-    def star(self, width: int) -> tuple[Output, ...] | None: ...
+    def view(self, slot: Slot, part: Part) -> View: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +166,7 @@ class Execution:
     # ---- one part
 
     def _run_part(self, number: int, part: Part, slot: Slot, cursor: duckdb.DuckDBPyConnection) -> None:
-        run = _PartRun(self, part, slot, cursor)
+        run = _PartRun(self, self._reader.view(slot, part), cursor)
         if self._aggregation is not None:
             partial = run.retrying(lambda: row(cursor, run.sql()))
             self._wait_turn(number)
@@ -199,7 +196,7 @@ class Execution:
 
     def _write_before(self, fault: EngineFault, run: "_PartRun") -> None:
         """Write the records before the bad one; raise the fault unless the limit is reached with them."""
-        good = run.good_records(fault)
+        good = run.good_records()
         if good:
             for text, ends in stream(run.cursor, run.sql(records=good)):
                 self._write(memoryview(bytes(text[: ends[-1]])), list(ends))
@@ -228,7 +225,7 @@ class Execution:
         if self._remaining == 0:
             return
         query = replace(self._job.query, outputs=aggregation.results())
-        lowering = Lowering(Setting(width=0, scale=self._scale, now=self._job.now))
+        lowering = Lowering(Setting(self._scale, self._job.now), Nothing())
         text_sql = record_sql(query, lowering, Writing(self._job.output, (), is_clean=False))
         try:
             for text, ends in stream(self._cursors[0], f"SELECT {text_sql} AS t"):
@@ -239,30 +236,21 @@ class Execution:
 
     # ---- SQL
 
-    def part_sql(self, run: "_PartRun", records: int | None) -> str:
-        query, part = self._job.query, run.part
-        lowering = Lowering(Setting(width=run.width, scale=self._scale, now=self._job.now, restore=part.restore))
+    def part_sql(self, view: View, records: int | None) -> str:
+        """The whole statement for a view of a part; `records` bounds how many of its records are looked at."""
+        query = self._job.query
+        lowering = Lowering(Setting(self._scale, self._job.now), view)
         if self._aggregation is not None:
             wanted = self._aggregation.select_list(lowering)
         else:
-            is_clean = not part.has_quotes and part.restore == "{}" and part.newline == "\\n" and self._is_same_csv
-            wanted = (
-                record_sql(query, lowering, Writing(self._job.output, self._reader.star(run.width), is_clean)) + " AS t"
-            )
-        source = self._reader.source_sql(run.slot, part, run.width)
-        if records is not None:
-            source = f"(SELECT * FROM {source} LIMIT {records})"  # noqa: S608  # built from the tree
+            writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output))
+            wanted = record_sql(query, lowering, writing) + " AS t"
         where = "" if query.where is None else f" WHERE {lowering.truth(query.where)}"
         limit = "" if self._remaining is None or self._aggregation is not None else f" LIMIT {self._remaining}"
+        source = view.source_sql()
+        if records is not None:
+            source = f"(SELECT * FROM {source} LIMIT {records})"  # noqa: S608  # built from the tree
         return f"SELECT {wanted} FROM {source}{where}{limit}"  # noqa: S608  # built from the tree
-
-    @property
-    def _is_same_csv(self) -> bool:
-        return (
-            getattr(self._reader, "delimiter", None) == self._job.output.delimiter
-            and self._job.output.record_delimiter == "\n"
-            and self._job.output.quote == getattr(self._reader, "quote", None)
-        )
 
     def widen_scale(self) -> bool:
         """Keep more fractional digits from now on; False when there are no more."""
@@ -271,47 +259,36 @@ class Execution:
         self._scale = SCALE_WIDE
         return True
 
-    def widest(self, slot: Slot) -> int:
-        return self._reader.widest(slot)
-
-    @property
-    def width(self) -> int:
-        return self._reader.width
-
 
 class _PartRun:
     """One part and its second tries."""
 
-    def __init__(self, execution: Execution, part: Part, slot: Slot, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, execution: Execution, view: View, cursor: duckdb.DuckDBPyConnection) -> None:
         self._execution = execution
-        self.part = part
-        self.slot = slot
+        self._view = view
         self.cursor = cursor
-        self.width = execution.width
 
     def sql(self, records: int | None = None) -> str:
-        return self._execution.part_sql(self, records)
+        return self._execution.part_sql(self._view, records)
 
     def retrying(self, run: Callable[[], _T]) -> _T:
-        """Run; once more with more columns, or more fractional digits, when the engine asks for them."""
+        """Run; again with another view, or more fractional digits, when the engine asks for them."""
+        scale_tries = 1
         while True:
             try:
                 return run()
             except EngineFault as fault:
-                if not self._is_helped(fault):
+                if self._view.is_helped(str(fault)):
+                    continue
+                if not fault.is_inexact or scale_tries == 0:
                     raise
+                # Another thread may have widened already: this part still gets its second try.
+                self._execution.widen_scale()
+                scale_tries -= 1
 
-    def _is_helped(self, fault: EngineFault) -> bool:
-        if fault.is_inexact:
-            return self._execution.widen_scale()
-        if not fault.is_too_wide:
-            return False
-        before, self.width = self.width, self._execution.widest(self.slot)
-        return self.width > before
-
-    def good_records(self, fault: EngineFault) -> int:
-        """How many records at the front of the part run without the fault."""
-        low, high = 0, self.slot.map[: self.slot.size].count(b"\n") + 1
+    def good_records(self) -> int:
+        """How many records at the front of the part run without a fault."""
+        low, high = 0, self._view.records_max
         while low < high:
             middle = (low + high + 1) // 2
             try:

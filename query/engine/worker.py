@@ -117,10 +117,9 @@ class Worker:
                 os.close(fd)
 
     def _query(self, request: Request, source: ByteSource, running: _Running) -> None:
-        select = parse(request.sql)
         opened = open_input(request, source, self._slots[0], self._whole)
-        query = check(select, opened.reader.shape(), sql=request.sql)
-        self._send(Frame.COLUMNS, json.dumps(_columns(query.outputs, opened)).encode())
+        columns = [{"name": one.name, "type": _TYPE_NAMES[one.expr.type]} for one in opened.columns]
+        self._send(Frame.COLUMNS, json.dumps(columns).encode())
         returned = 0
 
         def sink(count: int, text: memoryview) -> None:
@@ -130,7 +129,7 @@ class Worker:
                 raise QueryError("OverMaxResultSize")
             self._send(Frame.ROWS, rows_head(count), text)
 
-        execution = Execution(Job(request.sql, query, request.output, request.now), opened.reader, self._cursors, sink)
+        execution = Execution(Job(request.sql, opened.query, request.output, request.now), opened.reader, self._cursors, sink)
         running.execution = execution
         if running.is_cancelled:
             raise Stopped
@@ -142,11 +141,6 @@ class Worker:
             "returned_rows": execution.returned_rows,
         }
         self._send(Frame.END, json.dumps(statistics).encode())
-
-
-def _columns(outputs: tuple[object, ...], opened: Opened) -> list[dict[str, str]]:
-    chosen = outputs or opened.reader.star(opened.reader.width) or ()
-    return [{"name": one.name, "type": _TYPE_NAMES[one.expr.type]} for one in chosen]  # type: ignore[attr-defined]
 
 
 _TYPE_NAMES: Final = {

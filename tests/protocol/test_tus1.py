@@ -497,6 +497,17 @@ CONCATENATION = {
             Step("HEAD {c}", V, status=200, fields={"Upload-Concat": "final;https://x.example{a} {b}"}),
         ),
     ),
+    "behind a proxy": Case(
+        "The partial uploads URLs MAY be absolute or relative",
+        (
+            PART_A,
+            PART_B,
+            Step(
+                "POST /files/", FINAL, b"", 201, fields={"Location": "https://x.example/up/files/upload_.*"}, saves="c"
+            ),
+        ),
+        Config(public_url="https://x.example/up"),
+    ),
     "no length": Case(
         "The Client MUST NOT include the Upload-Length header in the final upload creation.",
         (

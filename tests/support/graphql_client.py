@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -43,8 +43,9 @@ class Roof:
         await self._app(scope, receive, send)
 
 
-def build_app(services: Any, **config: Any) -> ASGIApp:
-    return Roof(Starlette(routes=build_graphql(services, GraphQLConfig(FACTS, **config))), services)
+def build_app(services: Any, *, stopping: asyncio.Event | None = None, **config: Any) -> ASGIApp:
+    routes = build_graphql(services, GraphQLConfig(FACTS, **config), stopping=stopping)
+    return Roof(Starlette(routes=routes), services)
 
 
 class Client:
@@ -88,6 +89,66 @@ def events_of(text: str) -> list[tuple[str, Any]]:
             content = fields["data"].strip()
             found.append((fields["event"].strip(), json.loads(content) if content else None))
     return found
+
+
+class Stream:
+    """An event stream over raw ASGI, read while it runs; as Ben."""
+
+    def __init__(self, app: ASGIApp, query: str) -> None:
+        self._app = app
+        self._body = json.dumps({"query": query}).encode()
+        self._is_sent = False
+        self._left = asyncio.Event()
+        self._blocks: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def __aenter__(self) -> "Stream":
+        self._task = asyncio.create_task(self._run())
+        assert await self.next() == ":"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+        await self._task
+
+    def leave(self) -> None:
+        """Go away, as a closed tab does."""
+        self._left.set()
+
+    async def next(self) -> str | None:
+        """Give the next block of the stream, None after the last."""
+        async with asyncio.timeout(5):
+            return await self._blocks.get()
+
+    async def rest(self) -> str:
+        """Give everything up to the end, without the comments."""
+        blocks = []
+        while (block := await self.next()) is not None:
+            blocks += [] if block == ":" else [block]
+        return "\n\n".join(blocks)
+
+    async def _run(self) -> None:
+        headers = {"authorization": "Bearer ben", "content-type": "application/json", "accept": "text/event-stream"}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/graphql",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+        await self._app(scope, self._receive, self._send)
+        self._blocks.put_nowait(None)
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._is_sent:
+            self._is_sent = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        for block in message.get("body", b"").decode().split("\n\n"):
+            if block:
+                self._blocks.put_nowait(block)
 
 
 @asynccontextmanager
@@ -147,6 +208,3 @@ class SocketClient:
         async with asyncio.timeout(5):
             await self.raw.wait_closed()
         return self.raw.close_code or 0, self.raw.close_reason or ""
-
-
-Answers = Callable[..., Any]

@@ -85,6 +85,8 @@ class FakeAccounts:
     async def authenticate(self, access_token: str) -> Principal:
         if access_token == "expired":
             raise TokenExpired("the token has expired")
+        if access_token == "for-one-upload":
+            return replace(principal("ben"), upload_id=new_upload_id())
         if access_token not in ROLES or access_token in self.ended:
             raise TokenInvalid("this token is not good")
         return principal(access_token)

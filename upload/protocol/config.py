@@ -32,6 +32,7 @@ class Config:
         checksum_algorithms: Names in checksums.available_algorithms; sha1 must be one of them.
         cors_origins: Origins whose pages may use this face; `*`: every one. No cookie is ever looked at here.
         idle_timeout_seconds: A body of which nothing comes for so long is ended; what came is kept.
+        rate_min_bytes_per_second: A body that stays slower for `idle_timeout_seconds` is ended likewise.
         linger_seconds: How long a refused client that is still sending is listened to before the connection closes.
         rufh_enabled: Speak the IETF draft beside tus.
         length_max: Bytes in the longest file; the endpoint takes it from its service.
@@ -45,6 +46,7 @@ class Config:
     checksum_algorithms: tuple[str, ...] = field(default_factory=available_algorithms)
     cors_origins: frozenset[str] = frozenset({"*"})
     idle_timeout_seconds: float = 60.0
+    rate_min_bytes_per_second: int = 0
     linger_seconds: float = 1.0
     rufh_enabled: bool = True
     length_max: int = LENGTH_MAX

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.errors import LengthExceeded
+
 Field = tuple[bytes, bytes]
 """A header line, its name in lower case."""
 
@@ -71,6 +73,12 @@ class Answer:
     status: int
     headers: tuple[Field, ...] = ()
     body: bytes = b""
+
+
+def check_body_fits(body_length: int | None, *, length: int | None) -> None:
+    """Raise LengthExceeded for a body longer than its whole upload: nothing must be created for that."""
+    if body_length is not None and length is not None and body_length > length:
+        raise LengthExceeded(f"a body of {body_length} bytes does not fit into an upload of {length}")
 
 
 def parse_body_length(headers: Headers, *, http_version: str) -> int | None:

@@ -20,7 +20,7 @@ from upload.protocol.errors import (
     MediaTypeUnsupported,
     MethodNotAllowed,
 )
-from upload.protocol.message import Answer, Field, RequestHead
+from upload.protocol.message import Answer, Field, RequestHead, check_body_fits
 
 MEDIA_TYPE = "application/partial-upload"
 APPLE = 6
@@ -123,11 +123,13 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
         raise InvalidValue("an upload begins at byte 0", path=("Upload-Offset",))
     _check_content(head, config)
     length = _parse_length(head, is_last=is_last, offset=0)
-    name = headers.parse_disposition_name(fields.find(b"content-disposition") or "")
+    check_body_fits(head.body_length, length=length)
+    metadata_header = fields.find(b"upload-metadata")
     digest = fields.find(b"repr-digest")
     return CreateUpload(
         length=length,
-        metadata=() if name is None else (("filename", name),),
+        metadata=_parse_metadata(head),
+        metadata_header=metadata_header or None,
         has_body=head.has_body,
         body_length=head.body_length,
         content_type=fields.find(b"content-type"),
@@ -135,6 +137,15 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
         checksum=_parse_checksum(head),
         digest=None if digest is None else headers.parse_repr_digest(digest),
     )
+
+
+def _parse_metadata(head: RequestHead) -> tuple[tuple[str, bytes], ...]:
+    """Find what is said of the file: its name, and tus' field, which tus-js-client sends in this protocol too."""
+    metadata = headers.parse_metadata(head.headers.find(b"upload-metadata") or "")
+    name = headers.parse_disposition_name(head.headers.find(b"content-disposition") or "")
+    if name is None or any(key == "filename" for key, _ in metadata):
+        return metadata
+    return (*metadata, ("filename", name))
 
 
 def _parse_append(upload_id: UploadId, head: RequestHead, config: Config) -> AppendBytes:

@@ -6,6 +6,7 @@ No rule about an upload's state stands here: those are domain.upload's.
 
 import json
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from domain.errors import InvalidValue, LighterageError, NotFound, OffsetMismatch, Unauthenticated
 from domain.ids import UploadId, is_id
@@ -25,7 +26,7 @@ from domain.upload import (
 from upload.protocol import headers
 from upload.protocol.config import Config, Extension
 from upload.protocol.errors import MediaTypeUnsupported, MethodNotAllowed, VersionUnsupported
-from upload.protocol.message import Answer, Field, RequestHead
+from upload.protocol.message import Answer, Field, RequestHead, check_body_fits
 
 VERSION = "1.0.0"
 MEDIA_TYPE = "application/offset+octet-stream"
@@ -145,10 +146,12 @@ def _parse_creation(head: RequestHead, config: Config) -> CreateUpload:
         _require_media_type(head)
     concat_header = fields.find(b"upload-concat")
     concatenation, members = _parse_concat(concat_header, head, config)
+    length = _parse_creation_length(head, config, concatenation)
+    check_body_fits(head.body_length, length=length)
     metadata_header = fields.find(b"upload-metadata")
     digest = fields.find(b"repr-digest")  # RFC 9530; not of tus, but what a client knows of its file it may say here
     return CreateUpload(
-        length=_parse_creation_length(head, config, concatenation),
+        length=length,
         metadata=() if metadata_header is None else headers.parse_metadata(metadata_header),
         metadata_header=metadata_header or None,
         has_body=head.has_body,
@@ -189,7 +192,8 @@ def _parse_concat(header: str | None, head: RequestHead, config: Config) -> tupl
         return Concatenation.NONE, ()
     if not config.offers(Extension.CONCATENATION):
         raise InvalidValue("uploads are not concatenated here", path=("Upload-Concat",))
-    concatenation, members = headers.parse_concat(header, location_prefixes=(head.location_path, config.base_path))
+    prefixes = (urlsplit(head.location_prefix).path, head.location_path, config.base_path)
+    concatenation, members = headers.parse_concat(header, location_prefixes=prefixes)
     if concatenation is Concatenation.FINAL and head.has_body:
         raise InvalidValue("a final upload is made of its parts and has no body", path=("Upload-Concat",))
     return concatenation, members

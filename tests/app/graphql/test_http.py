@@ -1,11 +1,13 @@
 """POST and server-sent events: statuses, media types and headers, and what comes of bad requests."""
 
+import asyncio
 import gzip
 import json
 
 import pytest
 
-from tests.support.graphql_client import Client, build_app, events_of
+from resolvers.sockets import SocketRules
+from tests.support.graphql_client import Client, Stream, build_app, events_of
 from tests.support.graphql_fakes import Fakes, file
 
 RESPONSE_JSON = "application/graphql-response+json"
@@ -291,3 +293,58 @@ async def test_rows_come_in_frames(client: Client, services: Fakes) -> None:
     assert names == ["SqlRows", "SqlProgress", "SqlRows", "SqlEnd"]
     assert len(bad) == 4
     assert bad[2][1]["errors"][0]["extensions"]["sqlCode"] == "InvalidColumn"
+
+
+async def test_a_quiet_stream_shows_that_it_lives(services: Fakes) -> None:
+    """A comment now and then, so that no proxy takes it for dead; and it ends when the server does."""
+    stopping = asyncio.Event()
+    app = build_app(services, stopping=stopping, keep_alive_seconds=0.001)
+    async with Stream(app, "subscription { fileEvents { cursor } }") as events:
+        assert [await events.next() for _ in range(3)] == [":", ":", ":"]
+        stopping.set()
+
+        assert await events.rest() == ""
+    assert services.files.listening == 0
+
+
+async def test_a_stream_ends_with_its_token(services: Fakes) -> None:
+    """A log-out, an expiry or a switched-off user ends what is being watched, and says so."""
+    app = build_app(services, sockets=SocketRules(recheck_seconds=0.001))
+    async with Stream(app, "subscription { fileEvents { cursor } }") as events:
+        services.accounts.ended.add("ben")
+
+        [_, (kind, content), end] = [(None, None), *events_of(await events.rest())]
+    assert (kind, content["errors"][0]["extensions"]["reason"], end) == ("next", "token_invalid", ("complete", None))
+
+
+async def test_a_client_that_goes_away_ends_its_stream(services: Fakes) -> None:
+    """The source is closed, not left listening."""
+    async with Stream(build_app(services), "subscription { fileEvents { cursor } }") as events:
+        await services.files.wait_for_listeners(1)
+        events.leave()
+
+        await services.files.wait_for_silence()
+
+
+async def test_pages_of_known_origins_may_call(services: Fakes) -> None:
+    """Others get no leave from us, and the browser keeps the answer from them."""
+    client = Client(build_app(services, origins=frozenset({"https://app.example"})))
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+
+    known = await client.send("OPTIONS", headers={"Origin": "https://app.example", **preflight})
+    strange = await client.send("OPTIONS", headers={"Origin": "https://evil.example", **preflight})
+    answer = await client.send(json={"query": "{ __typename }"}, headers={"Origin": "https://app.example"})
+
+    assert (known.status_code, known.headers["access-control-allow-origin"]) == (204, "https://app.example")
+    assert "Authorization" in known.headers["access-control-allow-headers"]
+    assert "access-control-allow-origin" not in strange.headers
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_token_for_one_upload_opens_nothing_else(client: Client) -> None:
+    """Such tokens are handed to browsers and kept by them; they must not tell who is who."""
+    response = await client.send(who="for-one-upload", json={"query": "{ viewer { id } }"})
+
+    assert response.status_code == 403
+    assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"

@@ -194,7 +194,8 @@ async def test_nothing_may_be_asked_before_the_init(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["Bearer forged", "Bearer expired", "Bearer ", "Basic YTpi", "", 1, None, ["Bearer anna"]]
+    "authorization",
+    ["Bearer forged", "Bearer expired", "Bearer for-one-upload", "Bearer ", "Basic YTpi", "", 1, None, ["Bearer anna"]],
 )
 async def test_a_bad_token_closes_with_4403(address: str, authorization: object) -> None:
     """Rather than going on as a guest without saying so."""

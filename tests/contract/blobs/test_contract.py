@@ -2,13 +2,17 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from adapters.blobs.local import LocalBlobs
+from adapters.blobs.s3 import S3Blobs
 from domain.blob import Blob, BlobKey, BlobStore
 from domain.errors import ChecksumMismatch, Conflict, NotFound
 from tests.support.blobs import KEY, MIB, Record, body, read, sha256, some_bytes
 
+AnyBlobs = LocalBlobs | S3Blobs
 PART_BYTES = 5 * MIB  # of the S3 store under test; around it lie the edges
 SIZES = [0, 1, 100_000, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 7]
 
@@ -272,3 +276,67 @@ async def test_a_key_that_could_leave_the_store_is_refused(blobs: BlobStore, key
         await read(blobs, BlobKey(key))
     with pytest.raises(ValueError, match="key"):
         await blobs.delete(BlobKey(key))
+
+
+# ---- copying, sweeping
+
+CONCATENATED = [
+    [],
+    [0, 0],
+    [3, 0, 4],
+    [100_000, 6 * MIB],
+    [6 * MIB, 100_000, 100_000],
+    [2 * MIB, 2 * MIB, 2 * MIB, 11 * MIB, 5],
+]
+
+
+@pytest.mark.parametrize("sizes", CONCATENATED, ids=str)
+async def test_blobs_are_made_one(blobs: AnyBlobs, sizes: list[int]) -> None:
+    keys = [BlobKey(f"anna/part{number}/name") for number in range(len(sizes))]
+    contents = [some_bytes(size, seed=number) for number, size in enumerate(sizes)]
+    for key, content in zip(keys, contents, strict=True):
+        await (await Record.begin(blobs, key, length=len(content))).finish(content)
+    record = await Record.begin(blobs, length=sum(sizes))
+
+    record.save(await blobs.concatenate(record.writer, keys))
+
+    blob = await record.complete()
+    assert sum(sizes) == blob.size_bytes
+    assert sha256(b"".join(contents)) == sha256(await read(blobs, KEY))
+    for key, content in zip(keys, contents, strict=True):
+        assert len(content) == (await blobs.stat(key)).size_bytes
+
+
+@pytest.mark.parametrize("first", [3, 6 * MIB])
+async def test_making_one_of_a_missing_blob_leaves_the_writer_valid(blobs: AnyBlobs, first: int) -> None:
+    key = BlobKey("anna/part/name")
+    await (await Record.begin(blobs, key)).finish(some_bytes(first))
+    record = await Record.begin(blobs, length=7 * MIB)
+
+    with pytest.raises(NotFound):
+        await blobs.concatenate(record.writer, [key, BlobKey("anna/missing/name")])
+
+    await record.finish(some_bytes(7 * MIB))
+    assert sha256(some_bytes(7 * MIB)) == sha256(await read(blobs, KEY))
+
+
+async def test_sweeping_takes_only_what_is_old_and_unknown(blobs: AnyBlobs) -> None:
+    """Tails and multipart uploads of dead requests cost money until somebody removes them."""
+    known, orphan = await Record.begin(blobs), await Record.begin(blobs, BlobKey("anna/orphan/name"))
+    for record in (known, orphan):
+        await record.append(some_bytes(6 * MIB))
+        await record.append(b"tail")
+    asked: set[BlobKey] = set()
+
+    async def is_known(key: BlobKey) -> bool:
+        asked.add(key)
+        return key == KEY
+
+    now = datetime.now(UTC)
+    assert await blobs.sweep(is_known, older_than_seconds=3600, now=now) == 0
+    assert await blobs.sweep(is_known, older_than_seconds=3600, now=now + timedelta(hours=2)) > 0
+
+    assert {KEY, orphan.writer.key} == asked
+    assert await blobs.sweep(is_known, older_than_seconds=0, now=now + timedelta(hours=2)) == 0
+    await known.complete()
+    assert some_bytes(6 * MIB) + b"tail" == await read(blobs, KEY)

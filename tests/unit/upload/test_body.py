@@ -62,13 +62,14 @@ def timer() -> FakeTimer:
     return FakeTimer()
 
 
-def reader_of(wire, *, length=None, timer=None) -> BodyReader:
+def reader_of(wire, *, length=None, timer=None, rate=0) -> BodyReader:
     return BodyReader(
         wire.receive,
         length=length,
         idle_timeout_seconds=60,
         header_lines=wire.lines,
         algorithms=available_algorithms(),
+        rate_min_bytes_per_second=rate,
         call_later=(timer or FakeTimer()).call_later,
     )
 
@@ -277,6 +278,23 @@ async def test_dripping_body_is_not_idle(wire, timer):
 
     assert b"".join(await task) == b"hello"
     assert body.ended_by is BodyEnd.COMPLETE
+
+
+@pytest.mark.parametrize(("rate", "ended_by"), [(10, None), (11, BodyEnd.IDLE)])
+async def test_body_slower_than_the_least_rate_ends(wire, timer, rate, ended_by):
+    """A client that sends a byte now and then would hold its upload for ever."""
+    body = reader_of(wire, length=10_000, timer=timer, rate=rate)
+    task = asyncio.create_task(read(body))
+    for _ in range(6):
+        await settle()
+        wire.push(part(bytes(150), more=True))  # ten bytes a second
+        await settle()
+        timer.advance(seconds=15)
+    await settle()
+
+    assert body.ended_by is ended_by
+    body.stop()
+    await task
 
 
 async def test_slow_store_does_not_make_a_client_idle(wire, timer):

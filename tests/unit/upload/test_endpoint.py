@@ -113,6 +113,30 @@ async def test_path_that_is_no_id_is_not_found(client, tail):
 # ---- faults
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {**CREATE, "Content-Type": "text/plain"}, 415),
+        ("POST", {**WITH_BYTES, "Upload-Metadata": "a !"}, 400),
+        ("POST", {**WITH_BYTES, "Upload-Checksum": "sha3 AAAA"}, 400),
+        ("POST", {**WITH_BYTES, "Upload-Length": "4"}, 413),
+        ("PATCH", {**TUS, **BYTES, "Upload-Offset": "1"}, 409),
+        ("PATCH", {**TUS, **BYTES, "Upload-Offset": "-0"}, 400),
+        ("PATCH", {**TUS, "Upload-Offset": "0"}, 415),
+        ("PATCH", {**BYTES, "Upload-Offset": "0"}, 412),
+        ("PATCH", {"Upload-Complete": "?1", "Upload-Offset": "0"}, 415),
+        ("PATCH", {"Upload-Complete": "?1", "Content-Type": "application/partial-upload", "Upload-Offset": "1"}, 409),
+    ],
+)
+async def test_refusal_costs_no_byte(client, service, method, headers, status):
+    """tuspyserver writes such bodies to disk before it says no."""
+    path = await client.create(5)
+    answer = await client.send(method, path if method == "PATCH" else "/files/", headers, b"hello")
+
+    assert (answer.status, answer.read) == (status, 0)
+    assert list(service.stored.values()) == [b""]
+
+
 async def test_refused_body_is_drained_when_small_and_its_connection_lives(client):
     """The server throws a small rest away by itself."""
     answer = await client.send("PATCH", UNKNOWN, {**TUS, **BYTES, "Upload-Offset": "x"}, b"hello")
@@ -141,14 +165,15 @@ async def test_refused_client_that_sends_nothing_is_not_waited_for_long(client):
     assert (wire.response.status, wire.response.headers["connection"]) == (415, "close")
 
 
-async def test_refused_expectation_reads_nothing(client):
-    """A client that waits for 100 Continue sends no body after a refusal."""
-    headers = {**TUS, "Content-Length": str(2**40), "Expect": "100-continue"}
+@pytest.mark.parametrize("length", [5, 2**40])
+async def test_refused_expectation_reads_nothing(client, length):
+    """A client that waits for 100 Continue sends no body then; its next request must not be taken for one."""
+    headers = {**TUS, "Content-Length": str(length), "Expect": "100-continue"}
     wire, task = client.open("PATCH", UNKNOWN, headers)
     wire.push(part(b"hello", more=True))
     await task
 
-    assert (wire.response.status, wire.read) == (415, 0)
+    assert (wire.response.status, wire.response.headers["connection"], wire.read) == (415, "close", 0)
 
 
 async def test_stores_fault_says_when_to_come_back(client, service):

@@ -53,12 +53,14 @@ def test_creation_carries_what_the_head_says():
         (b"content-type", b"image/png"),
         (b"content-disposition", b"inline; filename=\"a.png\"; filename*=UTF-8''%C3%A4.png"),
         (b"repr-digest", b"sha-256=:" + b"A" * 43 + b"=:"),
+        (b"upload-metadata", b"album aGk="),
     ]
     head = RequestHead("POST", "", Headers(lines), body_length=4)
 
     assert rufh.parse(head, Config()) == CreateUpload(
         length=10,
-        metadata=(("filename", "ä.png".encode()),),
+        metadata=(("album", b"hi"), ("filename", "ä.png".encode())),
+        metadata_header="album aGk=",
         has_body=True,
         body_length=4,
         content_type="image/png",
