@@ -158,7 +158,13 @@ class Rig:
             rules=UploadRules(length_max=2**40, lifetime=LIFETIME, public_url="/files/"),
         )
         self.maintenance = MaintenanceService(
-            records=records, blobs=blobs, bus=bus, uploads=self.uploads, clock=self.clock, retention=Retention()
+            records=records,
+            blobs=blobs,
+            sweeping=blobs,
+            bus=bus,
+            uploads=self.uploads,
+            clock=self.clock,
+            retention=Retention(),
         )
 
     async def new_user(self) -> Principal:
