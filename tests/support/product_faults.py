@@ -163,7 +163,7 @@ class Rig:
         self.maintenance = MaintenanceService(
             records=records,
             blobs=blobs,
-            sweeping=self.blobs,
+            sweeping=blobs,
             bus=bus,
             uploads=self.uploads,
             clock=self.clock,
