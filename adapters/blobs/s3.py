@@ -60,6 +60,11 @@ class S3Blobs:
     ) -> None:
         await self._bucket.__aexit__(kind, error, trace)
 
+    @property
+    def memory_free_bytes(self) -> int:
+        """What parts may still hold in memory, for a gauge."""
+        return self._memory.free_bytes
+
     # ---- unfinished blobs
 
     async def create(self, key: BlobKey, *, content_type: str, length: int | None) -> BlobWriter:
