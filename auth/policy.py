@@ -60,10 +60,10 @@ def require(principal: Principal, action: Action, resource: File | Upload | None
     """
     if principal.is_guest or principal.tenant_id is None or principal.role is None:
         raise Unauthenticated("this needs a log-in")
-    if principal.upload_id is not None and not _is_own_capability(principal, action, resource):
-        raise PermissionDenied("this token is good for one upload only")
     if resource is not None and not can_see(principal, resource):
         raise NotFound("upload" if isinstance(resource, Upload) else "file")
+    if principal.upload_id is not None and not _is_own_capability(principal, action, resource):
+        raise PermissionDenied("this token is good for one upload only")
     rule = _RULES[action]
     if rule.scope is not None and rule.scope not in principal.scopes:
         raise PermissionDenied(f"the token's scopes do not let you {action.value}")

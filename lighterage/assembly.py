@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,7 +21,7 @@ from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
-from domain.blob import BlobKey, BlobStore, SweepingBlobStore
+from domain.blob import BlobKey, BlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
@@ -40,7 +41,7 @@ from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
-from rest.problems import handle_fault, handle_http_exception
+from rest.problems import handle_crash, handle_fault, handle_http_exception
 from services import Services
 from services.accounts import AccountService, SessionRules
 from services.files import FileService
@@ -51,6 +52,9 @@ from services.tenants import TenantService
 from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config, Extension
+
+if TYPE_CHECKING:
+    from adapters.blobs.s3 import S3Blobs
 
 KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     USERS,
@@ -157,6 +161,7 @@ async def open_product(
         maintenance = MaintenanceService(
             records=records,
             blobs=blobs,
+            sweeping=blobs,
             bus=bus,
             uploads=uploads,
             clock=clock,
@@ -178,7 +183,11 @@ def build_app(product: Product) -> App:
         routes += graphiql_routes(WEB_DIST / "graphiql")
     app = Starlette(
         routes=routes,
-        exception_handlers={LighterageError: handle_fault, HTTPException: handle_http_exception},
+        exception_handlers={
+            LighterageError: handle_fault,
+            HTTPException: handle_http_exception,
+            Exception: handle_crash,
+        },
     )
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
     return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts)  # type: ignore[arg-type]
@@ -245,7 +254,7 @@ def _locks(settings: Settings, records: Records, clock: Clock) -> LockManager:
 
 async def _open_blobs(
     stack: AsyncExitStack, settings: Settings, clock: Clock
-) -> tuple[SweepingBlobStore, Callable[[BlobKey], str] | None]:
+) -> tuple["LocalBlobs | S3Blobs", Callable[[BlobKey], str] | None]:
     """Give the store, and how its files are found on this machine where they are."""
     if settings.s3_bucket is None:
         local = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)

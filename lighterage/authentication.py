@@ -49,10 +49,12 @@ class Door:
         scope["lighterage.principal"] = GUEST
         path = scope["path"]
         is_upload = path.startswith(self._uploads_path) or path == self._uploads_path[:-1]
-        started = False
+        started = ended = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
+            if message["type"] == "http.response.body":
+                ended = not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
@@ -64,9 +66,10 @@ class Door:
             await (self._uploads if is_upload else self._app)(scope, receive, send_with_id)
         except Exception:
             logger.exception("a request failed", extra={"request_id": request_id})
-            if started or scope["type"] != "http":
-                raise
-            await _apologise(send_with_id, request_id)
+            if scope["type"] != "http" or (started and not ended):
+                raise  # the server closes the connection, so that nobody takes what came for the whole answer
+            if not started:
+                await _apologise(send_with_id, request_id)
 
     async def _recognise(self, scope: Scope) -> None:
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)

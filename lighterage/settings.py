@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
 
+from domain.errors import InvalidValue
 from domain.user import parse_email
 
 PREFIX = "LIGHTERAGE_"
+_WITH_SECRETS = {"mongo_url"}  # a password may be part of them
 
 
 class SettingsError(Exception):
@@ -25,6 +27,13 @@ class SettingsError(Exception):
 def _url(text: str) -> str:
     HttpUrl(text)
     return text.rstrip("/")
+
+
+def _email(text: str) -> str:
+    try:
+        return parse_email(text)
+    except InvalidValue as error:
+        raise ValueError(error.message) from error
 
 
 def _mongo_url(text: str) -> str:
@@ -51,7 +60,7 @@ class Settings(BaseModel):
     public_url: HttpAddress | None = _setting(
         None, "Address under which clients reach this server, as `https://files.example.org`. Makes absolute links."
     )
-    admin_email: Annotated[str, AfterValidator(parse_email)] = _setting(
+    admin_email: Annotated[str, AfterValidator(_email)] = _setting(
         "admin@localhost", "Login of the administrator made at the first start."
     )
     admin_password: SecretStr | None = _setting(
@@ -175,7 +184,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | 
     except ValidationError as error:
         problems += [_problem(fault, sources) for fault in error.errors()]
     if settings is not None:
-        problems += _contradictions(settings)
+        problems += _contradictions(settings, sources)
     if problems or settings is None:
         raise SettingsError("\n".join(problems))
     return settings
@@ -192,18 +201,19 @@ def _problem(fault: Any, sources: Mapping[str, str]) -> str:
     field = str(fault["loc"][0])
     name = sources.get(field, PREFIX + field.upper())
     meaning = Settings.model_fields[field].description or ""
-    given = "" if "SecretStr" in str(Settings.model_fields[field].annotation) else f" (is {str(fault['input'])[:60]!r})"
+    is_secret = field in _WITH_SECRETS or "SecretStr" in str(Settings.model_fields[field].annotation)
+    given = "" if is_secret else f" (is {str(fault['input'])[:60]!r})"
     return f"{name}{given}: {fault['msg'].removeprefix('Value error, ')}. {meaning}"
 
 
-def _contradictions(settings: Settings) -> list[str]:
+def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]:
     problems = []
     is_public = settings.host not in ("127.0.0.1", "::1", "localhost")
     if settings.debug and is_public and not settings.debug_force:
         problems.append("DEBUG is on while listening on a public address: switch it off, or listen on 127.0.0.1.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or neither.")
-    if settings.s3_endpoint is not None and settings.s3_bucket is None and PREFIX + "S3_ENDPOINT" in os.environ:
+    if sources.get("s3_endpoint") == PREFIX + "S3_ENDPOINT" and settings.s3_bucket is None:
         problems.append("LIGHTERAGE_S3_ENDPOINT is set without LIGHTERAGE_S3_BUCKET: name the bucket.")
     return problems
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from domain.errors import LighterageError, NotFound
 from domain.file import File
@@ -43,23 +43,26 @@ class ContentResponse(Response):
         self._is_head = is_head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if not self._is_head and self._span.end > self._span.start:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        if self._is_head or self._span.end == self._span.start:
+            await send(start)
+        else:
             # uvicorn takes what is sent to a client that is gone, and says nothing: whether it is, must be asked.
             gone = asyncio.ensure_future(_disconnected(receive))
             try:
-                await self._send_chunks(send, gone)
+                await self._send_chunks(start, send, gone)
             finally:
                 gone.cancel()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_chunks(self, send: Send, gone: asyncio.Future[None]) -> None:
-        chunks = self._content.read(self._span.start, self._span.end)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if gone.done():
-                    return
+    async def _send_chunks(self, start: Message, send: Send, gone: asyncio.Future[None]) -> None:
+        async with aclosing(self._content.read(self._span.start, self._span.end)) as chunks:
+            # Only when the first bytes are there it is promised that there are any: until then a fault can be told.
+            chunk: bytes | None = await anext(chunks)
+            await send(start)
+            while chunk is not None and not gone.done():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await anext(chunks, None)
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -115,8 +118,10 @@ def _answer(request: Request, content: Content) -> Response:
         headers["repr-digest"] = f"sha-256=:{digest}:"
     if is_not_modified(request.headers.get("if-none-match"), etag=etag):
         return Response(status_code=304, headers=headers)
-    if_range = request.headers.get("if-range")
-    span = parse_range(request.headers.get("range"), if_range=if_range, etag=etag, size=file.size)
+    # 14.2: "A server MUST ignore a Range header field received with a request method [...] for which range handling is
+    # not defined. For this specification, GET is the only method for which range handling is defined."
+    wanted = request.headers.get("range") if request.method == "GET" else None
+    span = parse_range(wanted, if_range=request.headers.get("if-range"), etag=etag, size=file.size)
     if span.is_partial:
         headers["content-range"] = f"bytes {span.start}-{span.end - 1}/{file.size}"
     return ContentResponse(content, span, headers, is_head=request.method == "HEAD")

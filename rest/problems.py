@@ -65,6 +65,20 @@ async def handle_fault(request: Request, error: Exception) -> Response:
     return problem_response(error, request_id=request.scope.get("lighterage.request_id"))
 
 
+async def handle_crash(request: Request, _error: Exception) -> Response:
+    """Starlette's handler for a mistake of ours. It raises the error on afterwards, and the door logs it."""
+    document = {
+        "type": "/problems/internal",
+        "title": "Internal",
+        "status": 500,
+        "detail": "something went wrong on the server",
+        "code": "internal",
+        "hint": "Try again; if it stays so, give the request id to the server's operator.",
+        "request_id": request.scope.get("lighterage.request_id"),
+    }
+    return Response(orjson.dumps(document), 500, _NO_STORE, CONTENT_TYPE)
+
+
 async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's handler for its own: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)

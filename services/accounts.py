@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, is_upload_token
 from domain.clock import Clock
-from domain.errors import Conflict, InvalidCredentials, NotFound, TokenExpired, TokenInvalid
+from domain.errors import Conflict, InvalidCredentials, NotFound, PermissionDenied, TokenExpired, TokenInvalid
 from domain.ids import SYSTEM, SessionId, TenantId, UserId, is_id, new_session_id, new_tenant_id, new_user_id
 from domain.page import Order, PageRequest, Position, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
@@ -279,12 +279,14 @@ class AccountService:
     # ---- look
 
     async def viewer(self, principal: Principal) -> User | None:
+        _refuse_capability(principal)
         if principal.user_id is None:
             return None
         return await self._users.get(SYSTEM, principal.user_id)
 
     async def get_users(self, principal: Principal, ids: Sequence[UserId]) -> dict[UserId, User]:
         """Give those of these users who share the caller's tenant."""
+        _refuse_capability(principal)
         if principal.tenant_id is None:
             return {}
         wanted = {membership_id(user_id, principal.tenant_id): user_id for user_id in ids}
@@ -294,6 +296,7 @@ class AccountService:
 
     async def memberships(self, principal: Principal) -> list[tuple[Membership, Tenant]]:
         """Give the caller's own memberships, oldest first."""
+        _refuse_capability(principal)
         return await self.memberships_of(principal.user_id) if principal.user_id is not None else []
 
     async def memberships_of(self, user_id: UserId) -> list[tuple[Membership, Tenant]]:
@@ -314,6 +317,8 @@ class AccountService:
         """
         Make a user with a tenant of their own, or change the password and flag of one who is there.
 
+        A change ends every session of theirs: whoever knew the old password must not stay logged in.
+
         Args:
             identifier: User name, or e-mail address, which then counts as verified.
             tenant_name: What the new user's tenant is called; the user's name where None.
@@ -323,6 +328,8 @@ class AccountService:
         if user is not None:
             changed = replace(user, password_hash=hashed, is_active=is_active)
             saved = await self._users.save(changed, expected_revision=user.revision)
+            for session in await self._sessions_of(UserId(user.id)):
+                await self._revoke(session)
             self._checked.clear()
             return SavedUser(saved, (await self.memberships_of(UserId(user.id)))[0][1], is_new=False)
         return await self._add_user(identifier, hashed, is_active=is_active, tenant_name=tenant_name)
@@ -378,6 +385,11 @@ class AccountService:
         return await self._users.find(SYSTEM, username=text.casefold())
 
 
+def _refuse_capability(principal: Principal) -> None:
+    if principal.upload_id is not None:
+        raise PermissionDenied("this token is good for one upload only")
+
+
 def _hash(secret: str) -> str:
     # The secret has 256 random bits: a plain hash is enough, and costs a request nothing.
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -12,7 +12,16 @@ from auth.policy import Action, audience_conditions, can_see, require
 from auth.tokens import TokenService
 from domain.blob import BlobStore
 from domain.clock import Clock
-from domain.errors import Conflict, CursorTooOld, InvalidValue, LighterageError, NotFound
+from domain.errors import (
+    Conflict,
+    CursorTooOld,
+    InvalidValue,
+    LighterageError,
+    NotFound,
+    PermissionDenied,
+    TokenExpired,
+    TokenInvalid,
+)
 from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged
 from domain.file import EVERYONE, FILES, File, FileStatus, MetadataEntry, Resource, Visibility, fold, parse_name
 from domain.ids import FileId, TenantId, UserId, is_id
@@ -187,8 +196,18 @@ class FileService:
         return self._readable(file, inline=False)
 
     async def content_by_token(self, token: str, file_id: FileId) -> Content:
-        """Give the file that a download URL was made for."""
-        claims = self._tokens.verify_download(token)
+        """
+        Give the file that a download URL was made for.
+
+        Raises:
+            PermissionDenied: The URL was changed, or its time is over. No log-in would help its holder.
+        """
+        try:
+            claims = self._tokens.verify_download(token)
+        except TokenExpired as error:
+            raise PermissionDenied("the time of this download link is over; ask for a new one") from error
+        except TokenInvalid as error:
+            raise PermissionDenied("this download link is not valid; ask for a new one") from error
         if claims.file_id != file_id:
             raise NotFound("file")
         return self._readable(await self._files.get(claims.tenant_id, file_id), inline=claims.inline)
@@ -273,7 +292,7 @@ class FileService:
         for file_id in file_ids:
             try:
                 outcomes.append(await act(principal, file_id))
-            except (NotFound, Conflict) as error:
+            except (NotFound, Conflict, PermissionDenied) as error:
                 outcomes.append(error)
         return outcomes
 

@@ -8,13 +8,14 @@ Every method does a bounded piece, may be cut off anywhere, and may run in sever
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from domain.blob import BlobKey, SweepingBlobStore
+from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock
-from domain.errors import Conflict, NotFound
+from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, LighterageError, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
@@ -23,6 +24,7 @@ from domain.page import Order, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
 from domain.upload import UPLOADS, Upload, UploadStatus
+from domain.user import SESSIONS
 from services.finishing import file_event
 from services.uploads import UploadService
 
@@ -56,7 +58,8 @@ class MaintenanceService:
         self,
         *,
         records: Records,
-        blobs: SweepingBlobStore,
+        blobs: BlobStore,
+        sweeping: SweepingBlobStore,
         bus: EventBus,
         uploads: UploadService,
         clock: Clock,
@@ -68,6 +71,7 @@ class MaintenanceService:
         self._events = records.collection(FILE_EVENTS)
         self._leases = records.collection(LEASES)
         self._blobs = blobs
+        self._sweeping = sweeping
         self._bus = bus
         self._upload_service = uploads
         self._clock = clock
@@ -75,8 +79,14 @@ class MaintenanceService:
         self._swept_at: float | None = None
 
     async def run_once(self) -> int:
-        """Do a piece of everything; returns how many things were dealt with, 0 when all is in order."""
+        """
+        Do a piece of everything; returns how many things were dealt with, 0 when all is in order.
+
+        Raises:
+            LighterageError: Something could not be done; everything else was.
+        """
         done = 0
+        faults: list[LighterageError] = []
         for work in (
             self.finish_assembling,
             self.expire_uploads,
@@ -85,29 +95,38 @@ class MaintenanceService:
             self.purge_trash,
             self.forget_uploads,
             self.forget_events,
+            self.forget_sessions,
             self.forget_leases,
+            self.sweep_blobs,
         ):
-            done += await work()
-        return done + await self.sweep_blobs()
+            try:
+                done += await work()
+            except LighterageError as error:
+                # One file that a disk lost must not keep every other work from being done for ever.
+                faults.append(error)
+        if faults:
+            raise faults[0]
+        return done
 
     async def finish_assembling(self) -> int:
         """Carry on with uploads whose process went away after their last byte."""
         before = self._clock.now() - self._retention.grace
         where = [equals("status", UploadStatus.ASSEMBLING), below("updated_at", before)]
         found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
-        return await self._each(found, self._upload_service.recover)
+        return await self._each(found, self._recover)
+
+    async def _recover(self, upload: Upload) -> None:
+        # That its bytes are not what was declared, or of a type that is not taken, is an end like any other.
+        with suppress(ChecksumMismatch, ContentTypeNotAllowed):
+            await self._upload_service.recover(upload)
 
     async def expire_uploads(self) -> int:
         """Drop unfinished uploads whose time is over."""
-
-        async def expire(upload: Upload) -> None:
-            await self._upload_service.drop(upload, UploadStatus.EXPIRED)
-
         done = 0
         for status in (UploadStatus.CREATED, UploadStatus.IN_PROGRESS):
             where = [equals("status", status), below("expires_at", self._clock.now())]
             found = await self._uploads.scan(where, order=Order("expires_at"), limit=BATCH)
-            done += await self._each(found, expire)
+            done += await self._each(found, self._upload_service.expire)
         return done
 
     async def compute_digests(self) -> int:
@@ -117,25 +136,35 @@ class MaintenanceService:
         return await self._each(found, self._compute_digest)
 
     async def _compute_digest(self, file: File) -> None:
+        try:
+            sha256 = await self._digest_of(file)
+        except NotFound:
+            sha256 = None  # somebody removed the blob behind our back
+        holds = sha256 is not None and file.sha256_declared in (None, sha256)
+        changed = replace(
+            file,
+            sha256=sha256,
+            status=FileStatus.READY if holds else FileStatus.FAILED,
+            updated_at=self._clock.now(),
+        )
+        action = FileEventAction.UPDATED if changed.status is file.status else FileEventAction.STATUS_CHANGED
+        event = file_event(replace(changed, revision=file.revision + 1), action, actor=None)
+        await self._records.write(Save(FILES, changed, file.revision), Add(FILE_EVENTS, event, if_absent=True))
+        self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
+
+    async def _digest_of(self, file: File) -> str:
         digest = hashlib.sha256()
         batch: list[bytes] = []
         size = 0
-        async for chunk in self._blobs.open(file.key):
-            batch.append(chunk)
-            size += len(chunk)
-            if size >= HASH_BATCH_BYTES:
-                await asyncio.to_thread(_update, digest, batch)
-                batch, size = [], 0
+        async with aclosing(self._blobs.open(file.key)) as chunks:
+            async for chunk in chunks:
+                batch.append(chunk)
+                size += len(chunk)
+                if size >= HASH_BATCH_BYTES:
+                    await asyncio.to_thread(_update, digest, batch)
+                    batch, size = [], 0
         await asyncio.to_thread(_update, digest, batch)
-        sha256 = digest.hexdigest()
-        holds = file.sha256_declared in (None, sha256)
-        status = file.status
-        if status is FileStatus.PROCESSING or not holds:
-            status = FileStatus.READY if holds else FileStatus.FAILED
-        changed = replace(file, sha256=sha256, status=status, updated_at=self._clock.now())
-        event = file_event(replace(changed, revision=file.revision + 1), FileEventAction.STATUS_CHANGED, actor=None)
-        await self._records.write(Save(FILES, changed, file.revision), Add(FILE_EVENTS, event, if_absent=True))
-        self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
+        return digest.hexdigest()
 
     async def expire_files(self) -> int:
         """Remove files whose time is over, bytes and all."""
@@ -158,7 +187,9 @@ class MaintenanceService:
     async def _purge(self, file: File) -> None:
         # The record goes first: a file in a list whose bytes are gone would be a broken promise, while bytes without
         # a record only cost room until the next sweep finds them.
-        event = file_event(file, FileEventAction.PURGED, actor=None)
+        # Saving it as it was found makes sure that nobody took it out of the trash meanwhile.
+        now = self._clock.now()
+        event = replace(file_event(file, FileEventAction.PURGED, actor=None), id=f"{file.id}.purged", at=now)
         release = Increment(
             USAGES,
             file.tenant_id,
@@ -166,9 +197,11 @@ class MaintenanceService:
             {"file_count": -1, "bytes_total": -file.size},
             once=f"{file.id}.purge",
         )
-        event = replace(event, at=self._clock.now())
         await self._records.write(
-            Add(FILE_EVENTS, event, if_absent=True), release, Delete(FILES, file.tenant_id, file.id)
+            Save(FILES, file, file.revision),
+            Add(FILE_EVENTS, event, if_absent=True),
+            release,
+            Delete(FILES, file.tenant_id, file.id),
         )
         await self._blobs.delete(file.key)
         self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
@@ -185,7 +218,7 @@ class MaintenanceService:
             return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
 
         age = self._retention.orphans.total_seconds()
-        return await self._blobs.sweep(known, older_than_seconds=age, now=self._clock.now())
+        return await self._sweeping.sweep(known, older_than_seconds=age, now=self._clock.now())
 
     async def forget_uploads(self) -> int:
         """Remove the records of uploads that were over long ago."""
@@ -210,6 +243,14 @@ class MaintenanceService:
             await self._events.delete(event.tenant_id, event.id)
         return len(found)
 
+    async def forget_sessions(self) -> int:
+        """Remove log-ins that ran out; their refresh tokens are no good any more."""
+        sessions = self._records.collection(SESSIONS)
+        found = await sessions.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
+        for session in found:
+            await sessions.delete(session.tenant_id, session.id)
+        return len(found)
+
     async def forget_leases(self) -> int:
         """Remove leases that nobody has held for long."""
         before = self._clock.now() - self._retention.tombstones
@@ -220,13 +261,19 @@ class MaintenanceService:
 
     async def _each(self, found: Sequence[T], act: Callable[[T], Awaitable[object]]) -> int:
         done = 0
+        faults: list[LighterageError] = []
         for one in found:
             try:
                 await act(one)
             except (Conflict, NotFound):
                 # Somebody was faster, a user or another process; what is left to do the next round finds.
                 continue
+            except LighterageError as error:
+                faults.append(error)
+                continue
             done += 1
+        if faults:
+            raise faults[0]
         return done
 
 
