@@ -332,7 +332,7 @@ def _refusal(code: str, status: int) -> Exception | None:
         return StoreFull()
     if code in _RETRIED or status in {408, 429, 200} or (status >= 500 and status != 501):
         return None
-    if status in {404, 409, 412, 416, 501}:
+    if status in {404, 409, 412, 416, 501} and code != "NoSuchBucket":
         return Refused(code or str(status))
     # Wrong keys, no rights, no bucket: nothing that a client could mend.
     return StoreUnavailable("blob store")
