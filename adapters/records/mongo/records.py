@@ -17,10 +17,10 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
-from adapters.records import mongo_schema
 from adapters.records.codec import GET_MANY_MAX, INTEGER_MAX, INTEGER_MIN, ONCE_KEYS_KEPT, Codec, stored, unkeepable
-from adapters.records.mongo_document import from_document, to_document
-from adapters.records.mongo_query import (
+from adapters.records.mongo import schema
+from adapters.records.mongo.document import from_document, to_document
+from adapters.records.mongo.query import (
     Document,
     all_of,
     index_of_duplicate,
@@ -31,7 +31,7 @@ from adapters.records.mongo_query import (
     unique_key,
     where_filters,
 )
-from adapters.records.mongo_sequence import Sequence as Numbers
+from adapters.records.mongo.sequence import Sequence as Numbers
 from adapters.records.paging import Steps, Stretch, steps
 from domain.errors import Conflict, InvalidValue, LighterageError, NotFound, StoreFull, StoreUnavailable
 from domain.page import Condition, Order, Page, PageRequest, Value
@@ -84,7 +84,7 @@ class MongoRecords:
         async with client:
             name = database_name or client.get_default_database(DATABASE_NAME).name
             with _faults():
-                await mongo_schema.fit(client[name], kinds)
+                await schema.fit(client[name], kinds)
             records = cls(client[name], kinds)
             try:
                 yield records
@@ -118,7 +118,7 @@ class MongoCollection(Generic[R]):
         self._collection: AsyncCollection[Document] = database[kind.name]
         self._numbers: Numbers | None = None
         if kind.sequence is not None:
-            index = mongo_schema.sequence_index(kind)
+            index = schema.sequence_index(kind)
             self._numbers = Numbers(self._collection, database["_sequence"], field=kind.sequence, index=index)
 
     # ---- reads
