@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 READ_THREADS = 2
 _READ_TIMEOUT_MS = 250  # a reader waits only while a database that was left by a crash is being put in order
-_CACHE_KIB = 8192
+_CACHE_KIB = 4096
+_THREAD_CACHE_KIB = 1024  # what runs there goes through more than any cache holds
 _WAL_PAGES = 4000  # 16 MiB: fewer, larger checkpoints than SQLite's own 1,000
 _WAL_BYTES_KEPT = 64 * 2**20  # what the file is cut back to after a long reader made it grow
 
@@ -31,8 +32,8 @@ class Reader:
     """Connections that only read: one for the event loop, and one for each thread."""
 
     def __init__(self, path: Path) -> None:
-        self._inline = connect(path, timeout_ms=_READ_TIMEOUT_MS, is_reader=True)
-        self._all = [connect(path, timeout_ms=_READ_TIMEOUT_MS, is_reader=True) for _ in range(READ_THREADS)]
+        self._inline = _connect_to_read(path, cache_kib=_CACHE_KIB)
+        self._all = [_connect_to_read(path, cache_kib=_THREAD_CACHE_KIB) for _ in range(READ_THREADS)]
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         for connection in self._all:
             self._idle.put(connection)
@@ -74,13 +75,17 @@ def _rows(connection: sqlite3.Connection, sql: str, parameters: Sequence[Stored]
         raise store_error(error) from error
 
 
-def connect(path: Path, *, timeout_ms: int = 0, is_reader: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, cache_kib: int = _CACHE_KIB, timeout_ms: int = 0) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=timeout_ms / 1000, isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    if is_reader:
-        connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    return connection
+
+
+def _connect_to_read(path: Path, *, cache_kib: int) -> sqlite3.Connection:
+    connection = connect(path, cache_kib=cache_kib, timeout_ms=_READ_TIMEOUT_MS)
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 
