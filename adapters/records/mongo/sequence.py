@@ -24,7 +24,7 @@ _DUPLICATE = 11000
 _Waiting = deque[tuple[Document, "asyncio.Future[int]"]]
 
 
-class Sequence:
+class Numbers:
     """
     The numbers of one kind.
 

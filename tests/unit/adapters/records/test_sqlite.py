@@ -199,6 +199,8 @@ async def test_lists_go_by_their_index(records: SqliteRecords, path: Path) -> No
             await parcels.list(TENANT, order=Order("expires_at", descending), page=request)
     await parcels.list(TENANT, order=Order("number"), page=PageRequest(after=Position(7, "x")))
     await parcels.list(TENANT, [equals("owner", "x")], order=Order("size_bytes"), page=PageRequest())
+    await parcels.find(TENANT, code="C")
+    await parcels.find(TENANT, shelf="S", slot=1)
     await parcels.list(TENANT, [equals("expires_at", at(1))], order=Order("id"), page=PageRequest())
     await parcels.list(TENANT, [sent, equals("created_at", at(1))], order=Order("id"), page=PageRequest())
 
