@@ -24,6 +24,8 @@ class PasswordHasher:
         self._dummy: str | None = None
 
     async def hash(self, password: str) -> str:
+        if not _is_text(password):
+            raise InvalidValue("a password cannot hold lone surrogates", path=("password",))
         async with self._turns:
             return str(await asyncio.to_thread(self._scheme.hash, password))
 
@@ -34,13 +36,18 @@ class PasswordHasher:
         Args:
             hashed: None for a user that does not exist: takes as long, and is never true.
         """
-        if len(password) > PASSWORD_LENGTH_MAX:
+        if len(password) > PASSWORD_LENGTH_MAX or not _is_text(password):
             return False
         async with self._turns:
             if hashed is None and self._dummy is None:
                 self._dummy = await asyncio.to_thread(self._scheme.hash, "nobody's password")
             matches = await asyncio.to_thread(self._scheme.verify, password, hashed or self._dummy)
         return bool(matches) and hashed is not None
+
+
+def _is_text(password: str) -> bool:
+    """Tell whether it can be encoded; JSON carries halves of surrogate pairs, which cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in password)
 
 
 def check_password(password: str) -> None:
