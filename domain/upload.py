@@ -11,7 +11,14 @@ from enum import Enum
 from typing import Protocol
 
 from domain.blob import BlobWriter
-from domain.errors import LengthExceeded, LengthMismatch, OffsetMismatch, UploadComplete, UploadExpired
+from domain.errors import (
+    LengthExceeded,
+    LengthMismatch,
+    OffsetMismatch,
+    PermissionDenied,
+    UploadComplete,
+    UploadExpired,
+)
 from domain.file import MetadataEntry, Resource, Visibility
 from domain.ids import FileId, UploadId, UserId
 from domain.records import Kind
@@ -110,6 +117,8 @@ class Upload:
     @property
     def reserved_bytes(self) -> int:
         """What it holds of the tenant's quota: its length, or what came while that is unknown."""
+        if self.concatenation is Concatenation.FINAL:
+            return 0  # its members hold it
         return self.length if self.length is not None else self.offset
 
     @property
@@ -128,6 +137,9 @@ class Upload:
         """
         if self.status.is_gone or (self.status.is_open and now >= self.expires_at):
             raise UploadExpired
+        if self.concatenation is Concatenation.FINAL:
+            # tus 1.0: "The Server MUST respond with the 403 Forbidden status to PATCH requests against a final upload"
+            raise PermissionDenied("a final upload takes its bytes from its partial uploads alone")
         if offset != self.offset:
             raise OffsetMismatch(stored=self.offset, requested=offset)
         if not self.status.is_open:
@@ -153,10 +165,16 @@ class Upload:
         return replace(self, length=length, writer=replace(self.writer, length=length))
 
     def advance(self, writer: BlobWriter, *, now: datetime, expires_at: datetime) -> "Upload":
-        """Record that the blob reaches further; with the last byte the upload starts assembling."""
+        """
+        Record that the blob reaches further; with the last byte the upload starts assembling.
+
+        A partial one does not: it waits for the final upload that it belongs to.
+        """
         assert writer.size_bytes >= self.offset, "an acknowledged offset never decreases"
         moved = replace(self, writer=writer, updated_at=now, expires_at=expires_at, status=UploadStatus.IN_PROGRESS)
-        return replace(moved, status=UploadStatus.ASSEMBLING) if moved.is_whole else moved
+        if not moved.is_whole or self.concatenation is Concatenation.PARTIAL:
+            return moved
+        return replace(moved, status=UploadStatus.ASSEMBLING)
 
     def close(self, status: UploadStatus, *, now: datetime) -> "Upload":
         """End it: COMPLETED, ABORTED, EXPIRED or FAILED."""
@@ -166,7 +184,17 @@ class Upload:
 UPLOADS = Kind(
     "uploads",
     Upload,
-    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint", "key"),
+    fields=(
+        "user_id",
+        "status",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "idempotency_key",
+        "fingerprint",
+        "key",
+        "concatenation",
+    ),
     unique=(("idempotency_key",),),
     indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at"), ("key",)),
 )

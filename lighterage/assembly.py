@@ -44,6 +44,7 @@ from rest.health import health_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
 from services import Services
 from services.accounts import AccountService, SessionRules
+from services.concatenating import Concatenator
 from services.files import FileService
 from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
@@ -51,7 +52,7 @@ from services.queries import QueryService
 from services.tenants import TenantService
 from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
-from upload.protocol.config import Config, Extension
+from upload.protocol.config import Config
 
 if TYPE_CHECKING:
     from adapters.blobs.s3 import S3Blobs
@@ -123,12 +124,17 @@ async def open_product(
         records = await _open_records(stack, settings, bus)
         blobs, path_of = await _open_blobs(stack, settings, clock)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
+        finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
+        locks = _locks(settings, records, clock)
+        concatenator = Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher)
+        stack.push_async_callback(concatenator.close)
         uploads = UploadService(
             records=records,
             blobs=blobs,
             bus=bus,
-            locks=_locks(settings, records, clock),
-            finisher=Finisher(records=records, blobs=blobs, bus=bus, clock=clock),
+            locks=locks,
+            finisher=finisher,
+            concatenator=concatenator,
             tokens=tokens,
             clock=clock,
             rules=UploadRules(
@@ -209,7 +215,6 @@ def _upload_config(settings: Settings) -> Config:
     return Config(
         base_path=UPLOADS_PATH,
         public_url=settings.public_url,
-        extensions=frozenset(Extension) - {Extension.CONCATENATION, Extension.CONCATENATION_UNFINISHED},
         cors_origins=_origins(settings),
         idle_timeout_seconds=settings.body_idle_seconds,
     )

@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from lighterage.assembly import Product, build_app, open_product, running_jobs
+from lighterage.exchange import Exchange
 from lighterage.settings import Settings, SettingsError
 
 BACKLOG = 2048
@@ -92,7 +93,7 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
         async with open_product(settings, address=address_of(listening)) as product:
             password = await product.ensure_admin()
             config = uvicorn.Config(
-                build_app(product),
+                Exchange(build_app(product)),
                 http="httptools",
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,

@@ -23,10 +23,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from domain.errors import LighterageError
 from domain.principal import GUEST, Principal
 from resolvers.context import Facts, RequestContext
-from resolvers.execution import Answer, Engine, Operation, Prepared
+from resolvers.execution import Engine, Operation, Prepared
 from resolvers.limits import DocumentLimits
 from resolvers.masking import Refused, refused, refused_by
 from resolvers.root import build_schema
+from resolvers.sharing import Answer
 from resolvers.sockets import (
     SUBPROTOCOL,
     SUBPROTOCOL_NOT_ACCEPTABLE,

@@ -2,12 +2,14 @@
 One operation, whichever transport it came by: prepared, executed, its errors masked. Knows no HTTP and no socket.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
 from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
+import orjson
 import strawberry
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
@@ -19,9 +21,8 @@ from resolvers.context import RequestContext
 from resolvers.documents import Document, Documents
 from resolvers.limits import DocumentLimits
 from resolvers.masking import Refused, masked, refused
+from resolvers.sharing import Answer, SharedAnswers, group_of, is_personal, key_of
 from schema.errors import ErrorCode
-
-Answer: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Engine:
     def __init__(self, schema: strawberry.Schema, limits: DocumentLimits) -> None:
         self._schema: GraphQLSchema = schema._schema
         self._documents = Documents(self._schema, limits)
+        self._shared = SharedAnswers()
 
     def prepare(self, operation: Operation, *, is_guest: bool) -> Prepared:
         """
@@ -93,7 +95,7 @@ class Engine:
             raise refused(ErrorCode.BAD_REQUEST, _no_operation(document, operation.name))
         return Prepared(operation, document, node)
 
-    async def execute(self, prepared: Prepared, context: RequestContext) -> Answer:
+    async def execute(self, prepared: Prepared, context: RequestContext) -> dict[str, Any]:
         """
         Execute a query or mutation.
 
@@ -114,6 +116,7 @@ class Engine:
             Refused: The variables do not fit, or the stream could not begin or go on.
         """
         executor = self._build(prepared, context)
+        asked = _asked(prepared, context)
         stream = create_source_event_stream(executor)
         if executor.is_awaitable(stream):
             stream = await stream
@@ -123,10 +126,9 @@ class Engine:
         async with aclosing(source):
             try:
                 async for payload in source:
-                    result = execute_subscription_event(executor.build_per_event_executor(payload))
-                    if executor.is_awaitable(result):
-                        result = await result
-                    yield _answer(result, context)  # type: ignore[arg-type]
+                    work_out = partial(_answer_event, executor, payload)
+                    key = None if asked is None else key_of(payload)
+                    yield await (work_out() if key is None else self._shared.get((asked, key), work_out))
             except Exception as error:
                 # The boundary of this face for streams: what the source raises ends the operation, masked.
                 raise _failed([GraphQLError(str(error), original_error=error)], context) from error
@@ -147,13 +149,31 @@ class Engine:
         return executor
 
 
+async def _answer_event(executor: PlainExecutor, payload: object) -> dict[str, Any]:
+    result = execute_subscription_event(executor.build_per_event_executor(payload))
+    if executor.is_awaitable(result):
+        result = await result
+    return _answer(result, executor.context_value)  # type: ignore[arg-type]
+
+
+def _asked(prepared: Prepared, context: RequestContext) -> Hashable | None:
+    """Name what is asked, and on whose behalf as far as that makes a difference; None: it has no name."""
+    operation = prepared.operation
+    try:
+        variables = orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None  # past 64 bits, or nested without end
+    group = group_of(context.principal, is_personal=is_personal(prepared.document.node))
+    return operation.text, operation.name, variables, group
+
+
 def _as_generator(stream: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
     assert isinstance(stream, AsyncGenerator), "every subscription of ours is an async generator"
     return stream
 
 
-def _answer(result: ExecutionResult, context: RequestContext) -> Answer:
-    answer: Answer = {"data": result.data}
+def _answer(result: ExecutionResult, context: RequestContext) -> dict[str, Any]:
+    answer: dict[str, Any] = {"data": result.data}
     if result.errors:
         answer["errors"] = [masked(error, request_id=context.request_id) for error in result.errors]
     return answer

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from domain.errors import LighterageError
 from domain.principal import Principal
 from resolvers.context import RequestContext
-from resolvers.execution import Answer, Engine, Operation, Prepared
+from resolvers.execution import Engine, Operation, Prepared
 from resolvers.masking import Refused, refused
+from resolvers.sharing import Answer
 from resolvers.wire import decode, encode, parse_operation
 from schema.errors import ErrorCode
 
@@ -303,7 +304,11 @@ class SocketSession:
         payload = message.get("payload")
         if payload is not None and not isinstance(payload, dict):
             raise _Close(BAD_REQUEST, "The payload of ping must be an object")
-        await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        try:
+            pong = encode({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        except RecursionError as error:
+            raise _Close(BAD_REQUEST, "The payload of ping is nested too deeply") from error
+        await self._socket.send(pong)
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._socket.send(encode(message))

@@ -108,7 +108,12 @@ class Finisher:
                 USAGES,
                 upload.tenant_id,
                 upload.tenant_id,
-                {"file_count": 1, "bytes_in_flight": -upload.reserved_bytes},
+                {
+                    "file_count": 1,
+                    "bytes_in_flight": -upload.reserved_bytes,
+                    # Where others held the room for it, they give theirs back when they go.
+                    "bytes_total": blob.size_bytes - upload.reserved_bytes,
+                },
                 once=f"{upload.id}.finish",
             ),
             Save(UPLOADS, completed, recorded),

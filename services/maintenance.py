@@ -23,7 +23,7 @@ from domain.lock import LEASES
 from domain.page import Order, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
-from domain.upload import UPLOADS, Upload, UploadStatus
+from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
 from domain.user import SESSIONS
 from services.finishing import file_event
 from services.uploads import UploadService
@@ -89,6 +89,7 @@ class MaintenanceService:
         faults: list[LighterageError] = []
         for work in (
             self.finish_assembling,
+            self.join_uploads,
             self.expire_uploads,
             self.compute_digests,
             self.expire_files,
@@ -119,6 +120,21 @@ class MaintenanceService:
         # That its bytes are not what was declared, or of a type that is not taken, is an end like any other.
         with suppress(ChecksumMismatch, ContentTypeNotAllowed):
             await self._upload_service.recover(upload)
+
+    async def join_uploads(self) -> int:
+        """Carry on with final uploads whose process went away before their members were joined."""
+        before = self._clock.now() - self._retention.grace
+        where = [
+            equals("status", UploadStatus.CREATED),
+            equals("concatenation", Concatenation.FINAL),
+            below("updated_at", before),
+        ]
+        found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
+        joined = 0
+        for final in found:
+            with suppress(NotFound, Conflict):
+                joined += (await self._upload_service.join(final)).status is UploadStatus.COMPLETED
+        return joined
 
     async def expire_uploads(self) -> int:
         """Drop unfinished uploads whose time is over."""

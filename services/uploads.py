@@ -41,6 +41,7 @@ from domain.upload import (
     AppendBytes,
     Body,
     BodyEnd,
+    Concatenation,
     CreateUpload,
     NewUpload,
     Upload,
@@ -48,6 +49,7 @@ from domain.upload import (
     check_length,
 )
 from domain.user import USERS
+from services.concatenating import Concatenator, members_key
 from services.digests import LiveDigest, LiveDigests
 from services.finishing import Finisher
 from services.receiving import Receiver
@@ -110,6 +112,7 @@ class UploadService:
         bus: EventBus,
         locks: LockManager,
         finisher: Finisher,
+        concatenator: Concatenator,
         tokens: TokenService,
         clock: Clock,
         rules: UploadRules,
@@ -120,6 +123,7 @@ class UploadService:
         self._bus = bus
         self._locks = locks
         self._finisher = finisher
+        self._concatenator = concatenator
         self._tokens = tokens
         self._clock = clock
         self._rules = rules
@@ -135,6 +139,8 @@ class UploadService:
     async def create(self, principal: Principal, command: CreateUpload, body: Body | None) -> Upload:
         """Begin an upload as a protocol asks for it, and store the bytes that came with the request."""
         new = new_upload_of(command)
+        if new.concatenation is Concatenation.FINAL:
+            return await self._begin_final(principal, new)
         if body is None or not command.has_body:
             return await self.begin(principal, new)
         if command.length is not None and command.body_length is not None and command.body_length > command.length:
@@ -195,6 +201,17 @@ class UploadService:
             raise _no_room(limits) from error
         return replace(upload, revision=1)
 
+    async def _begin_final(self, principal: Principal, new: NewUpload) -> Upload:
+        tenant_id = require(principal, Action.CREATE_UPLOAD)
+        named = replace(new, idempotency_key=members_key(new.members))
+        known = await self._known(tenant_id, f"{principal.user_id} {named.idempotency_key}")
+        if known is not None:
+            return known
+        length = await self._concatenator.check(tenant_id, principal.user_id, new.members)
+        limits = await self._limits(tenant_id)
+        check_length(length, length_max=min(self._rules.length_max, limits.file_size_max or self._rules.length_max))
+        return await self._concatenator.join_soon(await self._begin(principal, named), self.drop)
+
     async def _known(self, tenant_id: TenantId, idempotency_key: str | None) -> Upload | None:
         if idempotency_key is None:
             return None
@@ -226,6 +243,9 @@ class UploadService:
             file_expires_at=new.file_expires_at,
             idempotency_key=new.idempotency_key,
             fingerprint=new.fingerprint,
+            concatenation=new.concatenation,
+            members=new.members,
+            concatenation_header=new.concatenation_header,
         )
 
     async def _limits(self, tenant_id: TenantId) -> Limits:
@@ -327,6 +347,8 @@ class UploadService:
         moved = await self._save(moved, seen, limits)
         if digest is not None and digest.offset == moved.offset:
             self._digests.give_back(moved.id, digest)
+        if moved.is_whole and moved.concatenation is Concatenation.PARTIAL:
+            await self._concatenator.join_waiting(moved, self.drop)
         return moved
 
     async def _save(self, moved: Upload, seen: Upload, limits: Limits) -> Upload:
@@ -390,7 +412,11 @@ class UploadService:
     async def list_own(self, principal: Principal, *, statuses: Sequence[UploadStatus], limit: int) -> list[Upload]:
         """Give the caller's transfers, newest first: what another device may resume."""
         tenant_id = require(principal, Action.CREATE_UPLOAD)
-        where = [equals("user_id", principal.user_id), one_of("status", tuple(statuses))]
+        where = [
+            equals("user_id", principal.user_id),
+            one_of("status", tuple(statuses)),
+            one_of("concatenation", (Concatenation.NONE, Concatenation.FINAL)),
+        ]
         order = Order("created_at", descending=True)
         page = await self._uploads.list(tenant_id, where, order=order, page=PageRequest(limit=limit))
         return page.items
@@ -426,8 +452,8 @@ class UploadService:
         await self._records.write(Save(UPLOADS, closed, upload.revision), release)
         self._digests.forget(upload.id)
         await self._blobs.abort(upload.writer)
-        if upload.offset == 0:
-            # A try to finish it may have broken off between its blob and its record; nobody can have read it.
+        if upload.offset == 0 or upload.concatenation is Concatenation.PARTIAL:
+            # A try to finish or join it may have broken off behind its blob; nobody can have read that.
             await self._blobs.delete(upload.writer.key)
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
 
@@ -520,6 +546,10 @@ class UploadService:
         if upload.status is not UploadStatus.ASSEMBLING:
             return upload
         return await self._finisher.finish(upload, sha256=None)
+
+    async def join(self, final: Upload) -> Upload:
+        """Carry on with a final upload whose process went away; for maintenance, which finds them."""
+        return await self._concatenator.join(final, self.drop)
 
     async def recover(self, upload: Upload) -> Upload:
         """The same for maintenance, which finds them."""

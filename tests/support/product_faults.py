@@ -26,6 +26,7 @@ from domain.upload import AppendBytes, NewUpload, Upload, UploadStatus
 from domain.user import SigningKey
 from lighterage.assembly import KINDS
 from services.accounts import AccountService, SessionRules
+from services.concatenating import Concatenator
 from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
 from services.uploads import UploadRules, UploadService
@@ -146,13 +147,15 @@ class Rig:
         self.plan.is_dead = False
         records: Any = FailingRecords(self.records, self.plan)
         blobs: Any = FailingBlobs(self.blobs, self.plan)
-        bus = LocalEvents()
+        bus, locks = LocalEvents(), LocalLocks()
+        finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=self.clock)
         self.uploads = UploadService(
             records=records,
             blobs=blobs,
             bus=bus,
-            locks=LocalLocks(),
-            finisher=Finisher(records=records, blobs=blobs, bus=bus, clock=self.clock),
+            locks=locks,
+            finisher=finisher,
+            concatenator=Concatenator(records=records, blobs=blobs, copying=self.blobs, locks=locks, finisher=finisher),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
             clock=self.clock,
             rules=UploadRules(length_max=2**40, lifetime=LIFETIME, public_url="/files/"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -169,6 +170,7 @@ async def test_ping_is_answered_with_its_payload(address: str) -> None:
         '{"type": "complete", "id": {}}',
         '{"type": "ping", "payload": 1}',
         "[" * 100_000,
+        '{"type": "ping", "payload": ' + '{"a":' * 1000 + "1" + "}" * 1001,
         b"\x00\x01",
     ],
     ids=lambda text: str(text[:60]),
@@ -300,3 +302,15 @@ async def test_our_own_page_may_open_a_socket(address: str) -> None:
     """Whatever host it was reached by."""
     async with open_socket(address, origin=f"http://{address}") as socket:
         await socket.log_in()
+
+
+async def test_a_closed_tab_ends_its_event_stream(address: str, services: Fakes) -> None:
+    """Over a real connection: the server notices, and nothing is left listening."""
+    request = {"query": "subscription { fileEvents { cursor } }"}
+    headers = {"Accept": "text/event-stream", "Authorization": "Bearer ben"}
+    async with httpx2.AsyncClient() as client:
+        async with client.stream("POST", f"http://{address}/graphql", json=request, headers=headers) as response:
+            assert response.status_code == 200
+            await services.files.wait_for_listeners(1)
+
+        await services.files.wait_for_silence()
