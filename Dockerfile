@@ -14,29 +14,28 @@ RUN npm ci --ignore-scripts --no-progress
 COPY web/ ./
 RUN npm run --silent build:graphiql -- --logLevel warn
 
-FROM ${BASE} AS libraries
+FROM ${BASE} AS app
 COPY requirements.txt /
 RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt \
- && /opt/venv/bin/python -m pip uninstall -q -y pip
+ && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt
+COPY . /app
+RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e /app \
+ && /opt/venv/bin/python -m pip uninstall -q -y pip \
+ && /opt/venv/bin/python -m compileall -q /app
 
 FROM ${BASE}
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     LIGHTERAGE_HOST=0.0.0.0 \
     LIGHTERAGE_PORT=8000 \
     LIGHTERAGE_DATA_DIR=/data
 WORKDIR /app
-COPY --from=libraries /opt/venv /opt/venv
-COPY . /app
+COPY --from=app /opt/venv /opt/venv
+COPY --from=app /app /app
 COPY --from=web /build/dist /app/web/dist
 # The user has a number and no name: nothing in the image belongs to it but /data.
-RUN install -d -o 10001 -g 10001 /data \
- && printf '%s\n' '#!/bin/sh' 'exec python -m lighterage "$@"' > /usr/local/bin/lighterage \
- && chmod 0755 /usr/local/bin/lighterage \
- && python -m compileall -q /app
+RUN install -d -o 10001 -g 10001 /data
 VOLUME /data
 EXPOSE 8000
 USER 10001:10001

@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 WEB_STAMP := web/node_modules/.stamp
+BUILDER ?= docker
 LINT := .tools/lint/bin
 LINT_STAMP := .tools/lint/.stamp
 
@@ -78,6 +79,10 @@ bench-peers: .tools/bin/tusd benchmarks/peers/node_modules/.stamp ## Get the ser
 benchmarks/peers/node_modules/.stamp: benchmarks/peers/package-lock.json
 	npm --prefix benchmarks/peers ci --ignore-scripts --no-progress --loglevel error
 	@touch $@
+
+.PHONY: image
+image: ## Build the container image (docker, or BUILDER=buildah); ARGS='--build-arg BASE=…' for another base
+	$(BUILDER) build -t lighterage $(ARGS) .
 
 .PHONY: reference
 reference: $(DEV_STAMP) ## Write the tables of docs/reference again

@@ -8,7 +8,6 @@ parts, and nothing that a recorded writer names is ever written again or removed
 
 import asyncio
 import contextlib
-import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ import boto3
 from adapters.blobs.appending import ID_NAME, Appending
 from adapters.blobs.bucket import Bucket, Refused, S3Settings
 from adapters.blobs.copying import Copying, plan_copies
+from adapters.blobs.keys import check_key
 from adapters.blobs.parts import Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
 from domain.blob import Blob, BlobKey, BlobWriter
@@ -30,15 +30,14 @@ from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
 
 STAGING = ".staging/"  # no key begins with a dot, so no blob can be in it
 
-_SEGMENT = re.compile(r"(?![.])[!-+\-.0-9:-\[\]-}]+")  # printable ASCII without blank, comma, slash, backslash, tilde
-
 
 class S3Blobs:
     """
     The blob store in a bucket, between `async with` and its end.
 
     Args:
-        spool: Folder for parts that find no room in memory; a nameless file each, gone with the process.
+        spool: Folder for parts that find no room in memory; a nameless file each, gone with the process. On a disk: in
+            a file system that lives in memory nothing would be won.
         session: For boto3's client; one of its own if none is given.
     """
 
@@ -59,6 +58,11 @@ class S3Blobs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._bucket.__aexit__(kind, error, trace)
+
+    @property
+    def memory_free_bytes(self) -> int:
+        """What parts may still hold in memory, for a gauge."""
+        return self._memory.free_bytes
 
     # ---- unfinished blobs
 
@@ -231,7 +235,7 @@ class S3Blobs:
     # ---- finished blobs
 
     async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Yield chunks of 1 byte to 256 KiB; the caller closes the iterator."""
+        """Yield chunks of 1 byte to 1 MiB; the caller closes the iterator."""
         with _missing():
             async for chunk in self._bucket.read(self._object_key(key), start=start, end=end):
                 yield chunk
@@ -298,8 +302,7 @@ class S3Blobs:
     # ---- names
 
     def _object_key(self, key: BlobKey) -> str:
-        if not all(_SEGMENT.fullmatch(segment) for segment in key.split("/")):
-            raise ValueError("a blob's key is made of segments of printable ASCII that begin with no dot")
+        check_key(key)
         return self._settings.prefix + key
 
     def _staging_of(self, key: BlobKey) -> str:

@@ -101,7 +101,6 @@ BAD_CREATIONS = {
     "bad digest": ({"Upload-Metadata": "sha256 YWJj"}, 400),
     "no length": ({"Upload-Length": ""}, 400),
     "huge length": ({"Upload-Length": "9223372036854775808"}, 413),
-    "concatenation": ({"Upload-Concat": "partial"}, 400),
 }
 
 

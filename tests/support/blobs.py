@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +42,17 @@ async def body(*pieces: bytes, ends_with: BaseException | None = None) -> AsyncI
 
 async def read(blobs: BlobStore, key: BlobKey, *, start: int = 0, end: int | None = None) -> bytes:
     return b"".join([chunk async for chunk in blobs.open(key, start=start, end=end)])
+
+
+def reset_peak() -> int:
+    """Forget the process's peak of resident memory, and give what it is now."""
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5): "reset the peak resident set size"
+    return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 class Record:
@@ -82,6 +95,45 @@ class Record:
         while self.size_bytes < len(content):
             await self.append(content[self.size_bytes :])
         return await self.complete()
+
+
+class KilledUpload:
+    """
+    An upload by another process (blobs_worker) that is killed with SIGKILL.
+
+    Args:
+        writer: Where it begins, as JSON values.
+        store: What blobs_worker makes its store of.
+        folder: For the record, which alone survives.
+    """
+
+    def __init__(self, writer: dict[str, Any], *, store: dict[str, Any], folder: Path) -> None:
+        self._store, self._record = store, folder / "record.json"
+        self._record.write_text(json.dumps(writer))
+
+    @property
+    def writer(self) -> BlobWriter:
+        return BlobWriter(**json.loads(self._record.read_text()))
+
+    @contextmanager
+    def start(self, *, size: int, append: int, step_by_step: bool = False) -> Iterator["subprocess.Popen[str]"]:
+        arguments = [json.dumps(self._store), str(self._record), str(size), str(append), *["step"] * step_by_step]
+        command = [sys.executable, "-m", "tests.support.blobs_worker", *arguments]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.wait()
+
+    def run(self, *, size: int, append: int, chunks: int) -> None:
+        """Kill it when it has handed over so many chunks of 64 KiB; what it had acknowledged must not shrink."""
+        before = self.writer.size_bytes
+        with self.start(size=size, append=append) as process:
+            assert process.stdout is not None
+            for _ in range(chunks):
+                process.stdout.readline()
+        assert self.writer.size_bytes >= before
 
 
 class FailingDisk:

@@ -19,6 +19,8 @@ class Fault(Enum):
     FULL = "answers 507"
     NO_ETAG = "does the work and leaves the ETag out"
     WRONG_ETAG = "does the work and gives another ETag"
+    CUT_ANSWER = "closes in the midst of the answer"
+    DELAY = "takes the body, and hands it on only when `released` is set"
 
 
 _ANSWERS = {
@@ -37,6 +39,8 @@ class FaultProxy:
         fault: What happens to request number `fail_at`.
         lasts: Whether it happens to all behind it as well.
         requests: Method and target of every request so far.
+        heads: Their heads, in lower case.
+        arrived: Set when the request that is to fail has come, with its body where that is read.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -45,6 +49,8 @@ class FaultProxy:
         self.fail_at = 0
         self.lasts = False
         self.requests: list[str] = []
+        self.heads: list[str] = []
+        self.arrived, self.released = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -64,7 +70,8 @@ class FaultProxy:
     def fail(self, fault: Fault | None, *, at: int, lasts: bool = False) -> None:
         """Let the request with this number fail, counted from now on, from 1."""
         self.fault, self.fail_at, self.lasts = fault, at, lasts
-        self.requests = []
+        self.requests, self.heads = [], []
+        self.arrived, self.released = asyncio.Event(), asyncio.Event()
 
     @property
     def has_failed(self) -> bool:
@@ -85,10 +92,16 @@ class FaultProxy:
         head = await reader.readuntil(b"\r\n\r\n")
         line, _, _ = head.partition(b"\r\n")
         self.requests.append(b" ".join(line.split(b" ")[:2]).decode())
+        self.heads.append(head.decode().lower())
         number = len(self.requests)
         fault = self.fault if number == self.fail_at or (self.lasts and number > self.fail_at) else None
         length = _content_length(head)
+        if number == self.fail_at and fault is not Fault.DELAY:
+            self.arrived.set()
         if fault is Fault.REFUSE:
+            return
+        if fault is Fault.DELAY:
+            await self._delay(head, await reader.readexactly(length))
             return
         if fault is Fault.STALL:
             await asyncio.Event().wait()
@@ -102,10 +115,20 @@ class FaultProxy:
         answer = await self._forward(head, reader, length // 2 if fault is Fault.CUT else length, length)
         if fault is Fault.CUT or fault is Fault.LOSE:
             return
-        writer.write(_spoiled(answer, fault))
+        writer.write(answer[: -len(answer) // 2] if fault is Fault.CUT_ANSWER else _spoiled(answer, fault))
         await writer.drain()
         writer.write_eof()
         await reader.read()
+
+    async def _delay(self, head: bytes, body: bytes) -> None:
+        released = self.released
+        self.arrived.set()
+        await released.wait()
+        self.arrived.clear()
+        late = asyncio.StreamReader()
+        late.feed_data(body)
+        await self._forward(head, late, len(body), len(body))
+        self.arrived.set()
 
     async def _answer(self, writer: asyncio.StreamWriter, fault: Fault) -> None:
         status, code = _ANSWERS[fault]

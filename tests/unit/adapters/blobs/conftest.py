@@ -1,8 +1,9 @@
 import pytest
 
 from tests.support.s3 import boto_session, s3_server
+from tests.support.s3_bench import bench
 
-__all__ = ["boto_session", "s3_server"]
+__all__ = ["bench", "boto_session", "s3_server"]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from adapters.blobs import local
 from adapters.blobs.local import STAGING, LocalBlobs
 from domain.blob import BlobKey
 from domain.errors import NotFound, StoreFull, StoreUnavailable, UploadLocked
-from tests.support.blobs import KEY, MIB, Record, body, read, some_bytes
+from tests.support.blobs import KEY, MIB, Record, body, peak_resident_bytes, read, reset_peak, some_bytes
 
 LONG_KEY = BlobKey(f"{'f' * 160}/0192f0c1-2d3e-7f40-8a5b-6c7d8e9f0a1b/{'n' * 160}")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -290,14 +290,8 @@ async def test_memory_does_not_grow_with_the_body(blobs: LocalBlobs) -> None:
             yield chunk
 
     record = await Record.begin(blobs)
-    Path("/proc/self/clear_refs").write_text("5")  # proc(5): "reset the peak resident set size"
-    before = peak_resident_bytes()
+    before = reset_peak()
 
     await blobs.append(record.writer, large())
 
     assert peak_resident_bytes() - before < 8 * MIB
-
-
-def peak_resident_bytes() -> int:
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))

@@ -1,10 +1,7 @@
 """The store in a directory when the disk fails, is full, or the process dies."""
 
 import errno
-import json
 import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.blobs import local
+from adapters.blobs import files, local
 from adapters.blobs.local import STAGING, LocalBlobs
-from domain.blob import BlobWriter
 from domain.errors import StoreFull, StoreUnavailable, UploadLocked
-from tests.support.blobs import KEY, MIB, FailingDisk, Record, body, read, sha256, some_bytes
+from tests.support.blobs import KEY, MIB, FailingDisk, KilledUpload, Record, body, read, sha256, some_bytes
 
 
 @pytest.fixture
 def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalBlobs:
-    monkeypatch.setattr(local, "_is_in_memory", lambda _: False)
+    monkeypatch.setattr(files, "is_in_memory", lambda _: False)
     monkeypatch.setattr(local, "WRITE_OUT_BYTES", 300_000)
     return LocalBlobs(tmp_path / "blobs", free_bytes_min=0)
 
@@ -94,7 +90,7 @@ async def test_bytes_and_names_are_synced_before_they_count(
     assert appended == ["open", "pwrite", "fdatasync", "open", "fsync"]
     assert again == ["open", "pwrite", "fdatasync"]
     calls = [call for call in completed if call in {"fsync", "link", "unlink"}]
-    assert calls == ["fsync", "link", *["fsync"] * 3, "unlink"]
+    assert calls == ["link", *["fsync"] * 3, "unlink"]
 
 
 @contextmanager
@@ -129,37 +125,18 @@ async def test_when_the_disk_fills_what_fitted_is_kept(blobs: LocalBlobs) -> Non
 # ---- other processes
 
 
-@contextmanager
-def worker(root: Path, record: Path, size: int, *more: str) -> Iterator["subprocess.Popen[str]"]:
-    arguments = [sys.executable, "-m", "tests.support.blobs_worker", str(root), str(record), str(size), *more]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.mark.slow
 async def test_kill_9_in_mid_append_loses_no_acknowledged_byte(blobs: LocalBlobs, tmp_path: Path) -> None:
     size = 6 * MIB
-    record = tmp_path / "record.json"
-    record.write_text(json.dumps(asdict(await blobs.create(KEY, content_type="text/plain", length=size))))
-    acknowledged = 0
+    begun = await Record.begin(blobs, length=size)
+    killed = KilledUpload(asdict(begun.writer), store={"root": str(tmp_path / "blobs")}, folder=tmp_path)
 
     for chunks in (3, 20, 37, 5):
-        with worker(tmp_path / "blobs", record, size) as process:
-            assert process.stdout is not None
-            for _ in range(chunks):
-                process.stdout.readline()
-            process.kill()
-            process.wait()
-        writer = BlobWriter(**json.loads(record.read_text()))
-        assert writer.size_bytes >= acknowledged
-        acknowledged = writer.size_bytes
+        killed.run(size=size, append=MIB, chunks=chunks)
 
-    assert acknowledged > 0
+    assert killed.writer.size_bytes > 0
     content = some_bytes(size)
-    await Record(blobs, writer).finish(content)
+    await Record(blobs, killed.writer).finish(content)
     assert sha256(content) == sha256(await read(blobs, KEY))
 
 
@@ -169,17 +146,14 @@ async def test_of_two_processes_on_one_blob_one_writes(
 ) -> None:
     """The lock of the first holds across processes, and goes with its death."""
     monkeypatch.setattr(local, "LOCK_WAIT_SECONDS", 0.03)
-    record = tmp_path / "record.json"
     begun = await Record.begin(blobs)
-    record.write_text(json.dumps(asdict(begun.writer)))
+    killed = KilledUpload(asdict(begun.writer), store={"root": str(tmp_path / "blobs")}, folder=tmp_path)
 
-    with worker(tmp_path / "blobs", record, MIB, "step by step") as process:
+    with killed.start(size=MIB, append=MIB, step_by_step=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(UploadLocked):
             await begun.append(b"abc")
-        process.kill()
-        process.wait()
 
     await begun.append(b"abc")
     await begun.complete()

@@ -1,59 +1,18 @@
 """The S3 store when requests fail: no acknowledged byte is lost, and nothing stays behind."""
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 
-import boto3
 import pytest
 
-from adapters.blobs.bucket import S3Settings
 from adapters.blobs.s3 import S3Blobs
-from domain.blob import BlobKey
-from domain.clock import SystemClock
 from domain.errors import StoreFull, StoreUnavailable
-from tests.support.blobs import KEY, MIB, Record, read, sha256, some_bytes
-from tests.support.s3 import S3Server, settings_for
-from tests.support.s3_proxy import Fault, FaultProxy
+from tests.support.blobs import KEY, MIB, KilledUpload, Record, read, sha256, some_bytes
+from tests.support.s3_bench import Bench
+from tests.support.s3_proxy import Fault
 
-LONG_AGO = datetime(2100, 1, 1, tzinfo=UTC)
 CONTENT = some_bytes(5 * MIB + 400_000)
 CUTS = (100_000, 200_000, 5 * MIB + 300_000, len(CONTENT))  # a tail, another, a part with a tail behind it, the end
-
-
-@dataclass
-class Bench:
-    """One bucket, reached through a proxy that fails and directly."""
-
-    server: S3Server
-    settings: S3Settings
-    proxy: FaultProxy
-    healthy: S3Blobs
-    make: Callable[[S3Settings], S3Blobs]
-
-    def failing(self, *, attempts_max: int, **changes: float) -> S3Blobs:
-        return self.make(
-            replace(self.settings, endpoint=self.proxy.endpoint, attempts_max=attempts_max, **changes)  # type: ignore[arg-type]
-        )
-
-    async def check_nothing_stayed(self, *keys: BlobKey) -> None:
-        async def nobody(_: BlobKey) -> bool:
-            return False
-
-        await self.healthy.sweep(nobody, older_than_seconds=0, now=LONG_AGO)
-        assert {f"blobs/{key}" for key in keys} == self.server.objects_in(self.settings.bucket)
-
-
-@pytest.fixture
-async def bench(s3_server: S3Server, boto_session: boto3.Session, tmp_path: Path) -> AsyncIterator[Bench]:
-    settings = settings_for(s3_server)
-
-    def make(changed: S3Settings) -> S3Blobs:
-        return S3Blobs(changed, clock=SystemClock(), spool=tmp_path, session=boto_session)
-
-    async with FaultProxy(s3_server.endpoint) as proxy, make(settings) as healthy:
-        yield Bench(s3_server, settings, proxy, healthy, make)
 
 
 async def upload(blobs: S3Blobs, record: Record) -> None:
@@ -120,3 +79,19 @@ async def test_one_failing_request_is_nothing_that_a_client_sees(bench: Bench, f
             if not bench.proxy.has_failed:
                 return
     assert fault is Fault.STALL
+
+
+@pytest.mark.slow
+async def test_kill_9_in_mid_append_loses_no_acknowledged_byte(bench: Bench, tmp_path: Path) -> None:
+    """A tail that was stored, recorded, and then sent again with more bytes is where others lose it."""
+    content = some_bytes(20 * MIB)
+    begun = await Record.begin(bench.healthy, length=len(content))
+    killed = KilledUpload(asdict(begun.writer), store=asdict(bench.settings), folder=tmp_path)
+
+    for append, chunks in ((100_000, 9), (100_000, 3), (7 * MIB, 100), (7 * MIB, 160), (MIB, 4)):
+        killed.run(size=len(content), append=append, chunks=chunks)
+
+    assert killed.writer.size_bytes > 0
+    await Record(bench.healthy, killed.writer).finish(content)
+    assert sha256(content) == sha256(await read(bench.healthy, KEY))
+    await bench.check_nothing_stayed(KEY)
