@@ -63,7 +63,7 @@ def test_no_file_names_a_registry_or_a_machine():
 @pytest.mark.parametrize(
     ("lock", "declared"),
     [
-        ("requirements.txt", _PROJECT["dependencies"]),
+        ("requirements.txt", _PROJECT["dependencies"] + _PROJECT["optional-dependencies"]["build"]),
         ("requirements-dev.txt", _PROJECT["dependencies"] + _PROJECT["optional-dependencies"]["dev"]),
     ],
 )
