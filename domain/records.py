@@ -200,5 +200,5 @@ class Records(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless a write could be made now."""
+        """Raise StoreUnavailable or StoreFull unless a write could be made now."""
         ...

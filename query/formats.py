@@ -57,6 +57,13 @@ class ScanRange:
         if not ends or min(ends) < 0 or (len(ends) == 2 and ends[0] > ends[1]):
             raise QueryError("InvalidScanRange")
 
+    def bounds(self, size: int) -> tuple[int, int]:
+        """The first byte and the one after the last, in a file of that size."""
+        if self.start is None:
+            assert self.end is not None
+            return max(0, size - self.end), size
+        return self.start, size if self.end is None else min(size, self.end + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class InputFormat:

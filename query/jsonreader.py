@@ -294,9 +294,9 @@ class JsonView:
         size = max(self._slot.size, PART_BYTES_MAX) + 16
         # No text of JSON holds this control character, so a line is one field.
         source = (
-            f"read_csv({quoted(self._slot.path)}, columns = {{'j': 'VARCHAR'}}, delim = '\x1f', quote = '', escape = '', "
-            f"nullstr = '{_NOTHING_THERE.decode()}', new_line = '\\n', auto_detect = false, header = false, "
-            f"parallel = false, strict_mode = true, max_line_size = {size}, buffer_size = {size})"
+            f"read_csv({quoted(self._slot.path)}, columns = {{'j': 'VARCHAR'}}, delim = '\x1f', quote = '', "
+            f"escape = '', nullstr = '{_NOTHING_THERE.decode()}', new_line = '\\n', auto_detect = false, "
+            f"header = false, parallel = false, strict_mode = true, max_line_size = {size}, buffer_size = {size})"
         )
         where = "j IS NULL OR (trim(j) <> '' AND s3_is_json(j))"
         source = f"(SELECT j FROM {source} WHERE {where})"  # noqa: S608  # no text of the user
@@ -311,6 +311,10 @@ class JsonView:
         return None
 
     def is_clean(self, output: OutputFormat) -> bool:
+        return False
+
+    @property
+    def is_ragged(self) -> bool:
         return False
 
     def is_helped(self, fault: str) -> bool:

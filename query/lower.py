@@ -116,7 +116,8 @@ class Lowering:
         return "NULL"
 
     def _column(self, node: Column) -> str:
-        return self._view.column(node)
+        column = self._view.column(node)
+        return f"CAST({column} AS {self._engine_type(node.type)})" if node.type is Type.DECIMAL else column
 
     def _member(self, node: Member) -> str:
         if node.base is None:

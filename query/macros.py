@@ -25,6 +25,7 @@ _CASTS: Final = (
         WHEN v IS NOT NULL THEN CAST(error('S3:CastFailed:' || p) AS DOUBLE) END""",
     *(
         f"""s3_decimal{scale}(v, p) AS CASE
+        WHEN s3_is_cents(v) THEN CAST(try_cast(v AS DECIMAL(18,2)) AS DECIMAL(38,{scale}))
         WHEN regexp_full_match(v, ' *[-+]?([0-9]{{1,{38 - scale}}}(\\.[0-9]{{0,{scale}}})?|\\.[0-9]{{1,{scale}}}) *')
             THEN coalesce(try_cast(v AS DECIMAL(38,{scale})), error('S3:CastFailed:' || p))
         WHEN regexp_full_match(v, '{_NUMBER}') THEN s3_long_decimal{scale}(v, p)
@@ -55,8 +56,10 @@ _NUMBERS: Final = (
         WHEN b = -1 THEN CASE WHEN a IS NOT NULL THEN 0 END ELSE a % b END""",
     """s3_float_div(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a / b END""",
     """s3_float_mod(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a % b END""",
+    # What the engine writes itself needs no second look; two digits are what most decimals have.
+    """s3_is_cents(v) AS CAST(try_cast(v AS DECIMAL(18,2)) AS VARCHAR) = v""",
     # How many fractional digits a text is written with; an exponent moves the point.
-    r"""s3_scale(v) AS CASE WHEN contains(lower(v), 'e')
+    r"""s3_scale(v) AS CASE WHEN s3_is_cents(v) THEN 2 WHEN contains(lower(v), 'e')
         THEN greatest(0, strlen(regexp_extract(v, '\.([0-9]*)', 1))
             - CAST(regexp_extract(v, '[eE]([-+]?[0-9]+)', 1) AS INTEGER))
         WHEN contains(v, '.') THEN strlen(regexp_extract(v, '\.([0-9]*)', 1)) ELSE 0 END""",
@@ -92,6 +95,5 @@ _JSON: Final = (
 
 def statements() -> list[str]:
     """The statements that make the macros, each after the ones it uses."""
-    numbers = sorted(_NUMBERS, key=lambda text: not text.startswith("s3_scale("))
-    ordered = (*numbers, *_LONG_DECIMALS, *_CASTS, *_TEXTS, *_JSON, *stampformats.statements())
+    ordered = (*_NUMBERS, *_LONG_DECIMALS, *_CASTS, *_TEXTS, *_JSON, *stampformats.statements())
     return [f"CREATE MACRO {text}" for text in ordered]

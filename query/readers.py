@@ -135,6 +135,21 @@ class CsvReader:
             if end > begin:
                 return self._part(slot, begin, end)
 
+    def read_header(self, stream: Stream) -> None:
+        """Take the names from the front of the file, for a part of it that begins later."""
+        self._is_begun = True
+        if self.format.header is Header.NONE:
+            return
+        buffer = bytearray(2 * RECORD_BYTES_MAX)
+        size = 0
+        while size < len(buffer) and (count := stream.read_into(memoryview(buffer)[size:])):
+            size += count
+        data = bytes(buffer[:size]).removeprefix(_BOM)
+        fields, _ = self._first_record(data)
+        self.width = max(1, len(fields))
+        if self.format.header is Header.USE:
+            self.names = tuple(fields)
+
     def _read(self, slot: Slot) -> int:
         size = len(self._rest)
         slot.map[:size] = self._rest
@@ -357,6 +372,10 @@ class CsvView:
 
     def star(self) -> tuple[Output, ...]:
         return self._reader.columns(self._width)
+
+    @property
+    def is_ragged(self) -> bool:
+        return True
 
     def is_clean(self, output: OutputFormat) -> bool:
         if self._part.has_quotes or self._part.restore != "{}" or self._part.newline != "\\n":

@@ -23,11 +23,13 @@ class Writing:
     Attributes:
         star: The columns that `*` stands for here; None when the row is a JSON value.
         is_clean: No field of this part can need quotes.
+        is_ragged: `*` gives each record as many fields as it has.
     """
 
     output: OutputFormat
     star: tuple[Output, ...] | None
     is_clean: bool
+    is_ragged: bool
 
 
 def record_sql(query: Query, lowering: Lowering, writing: Writing) -> str:
@@ -38,7 +40,7 @@ def record_sql(query: Query, lowering: Lowering, writing: Writing) -> str:
         return f"{_fields(query.outputs, lowering, writing)} || {end}"
     if writing.star is None:
         return f"{_whole_row(output)} || {end}"
-    return f"{_fields(writing.star, lowering, writing, is_star=True)} || {end}"
+    return f"{_fields(writing.star, lowering, writing, is_star=writing.is_ragged)} || {end}"
 
 
 def _fields(outputs: tuple[Output, ...], lowering: Lowering, writing: Writing, *, is_star: bool = False) -> str:

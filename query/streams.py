@@ -12,7 +12,6 @@ from query.errors import QueryError
 from query.formats import Compression
 
 _READ_BYTES: Final = 1 << 20
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 class ByteSource(Protocol):
@@ -47,7 +46,7 @@ class PlainStream:
 
     def __init__(self, source: ByteSource, start: int = 0, end: int | None = None) -> None:
         self._source = source
-        self._at = start
+        self.start = self._at = start
         self._end = source.size if end is None else min(end, source.size)
         self.scanned_bytes = 0
 
@@ -63,11 +62,33 @@ class PlainStream:
         return count
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
+def ranged(source: ByteSource, bounds: tuple[int, int], end_mark: bytes) -> PlainStream:
+    """
+    The records that begin in a range, whole.
+
+    User guide, "Requests using scan ranges": a record that starts within the range but extends beyond it is processed.
+    """
+    start, end = bounds
+    if start >= source.size:
+        raise QueryError("InvalidScanRange")
+    begin = 0 if start == 0 else _after(source, start - len(end_mark), end_mark)
+    return PlainStream(source, min(begin, end), end if end >= source.size else _after(source, end - len(end_mark), end_mark))
+
+
+def _after(source: ByteSource, at: int, mark: bytes) -> int:
+    """The place after the first mark from `at` on, or the end of the file."""
+    buffer = bytearray(_READ_BYTES)
+    at = max(at, 0)
+    kept = b""
+    while at < source.size:
+        count = source.read_into(at, memoryview(buffer))
+        data = kept + bytes(buffer[:count])
+        found = data.find(mark)
+        if found >= 0:
+            return at - len(kept) + found + len(mark)
+        kept = data[len(data) - len(mark) + 1 :]
+        at += count
+    return source.size
 
 
 class InflatedStream:
@@ -134,6 +155,8 @@ def _gzip() -> Step:
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     def step(data: bytes, most: int) -> tuple[bytes, bytes, bool]:
+        if inflater.eof:
+            return b"", data, True
         produced = inflater.decompress(data, most)
         rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
         return produced, rest, inflater.eof
@@ -146,7 +169,7 @@ def _bzip2() -> Step:
 
     def step(data: bytes, most: int) -> tuple[bytes, bytes, bool]:
         if inflater.eof:
-            return b"", inflater.unused_data, True
+            return b"", data, True
         produced = inflater.decompress(data, most)
         return produced, inflater.unused_data if inflater.eof else b"", inflater.eof
 

@@ -37,6 +37,11 @@ class View(Protocol):
         """Whether no text column of the part can need quotes."""
         ...
 
+    @property
+    def is_ragged(self) -> bool:
+        """Whether `*` gives each record as many fields as it has."""
+        ...
+
     def is_helped(self, fault: str) -> bool:
         """Change the view after the engine's fault; False when nothing helps."""
         ...
@@ -101,6 +106,10 @@ class Nothing:
         return self.outputs
 
     def is_clean(self, output: OutputFormat) -> bool:
+        return False
+
+    @property
+    def is_ragged(self) -> bool:
         return False
 
     def is_helped(self, fault: str) -> bool:

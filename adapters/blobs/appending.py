@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from adapters.blobs.bucket import Aborted, Bucket, Refused
 from adapters.blobs.parts import Memory, Part, PartPlan
@@ -20,7 +19,7 @@ from adapters.blobs.wire import Transfer
 from domain.blob import BlobWriter
 from domain.errors import StoreFull, StoreUnavailable
 
-T = TypeVar("T")
+DROP_SECONDS_MAX = 0.5
 
 
 class Sending:
@@ -290,7 +289,8 @@ class Appending:
         for _, sending in self._sendings:
             sending.abort()
         if self._sendings:
-            await asyncio.wait([sending.task for _, sending in self._sendings])
+            # One that is only just connecting cannot be stopped; it ends by itself, and sends nothing.
+            await asyncio.wait([sending.task for _, sending in self._sendings], timeout=DROP_SECONDS_MAX)
 
 
 ID_NAME = "lighterage-blob"  # metadata of our objects; S3 gives it as x-amz-meta-lighterage-blob

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -28,7 +28,7 @@ from domain.errors import StoreFull, StoreUnavailable
 
 T = TypeVar("T")
 
-READ_BYTES = 256 * 2**10  # of one read of a download
+READ_BYTES = 2**20  # of one read of a download
 BACK_OFF_SECONDS_MAX = 5.0
 CALL_THREADS_MAX = 8
 
@@ -68,8 +68,8 @@ class S3Settings:
     region: str = "us-east-1"
     endpoint: str | None = None
     access_key: str | None = None
-    secret_key: str | None = None
-    session_token: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
     prefix: str = ""
     path_style: bool | None = None
     sse: str | None = None
@@ -137,6 +137,7 @@ class Bucket:
         self.settings = settings
         self._clock = clock
         self._session = session or boto3.Session()
+        self._transfers: set[Transfer] = set()
 
     async def __aenter__(self) -> Self:
         self._senders = ThreadPoolExecutor(self.settings.connections_max, thread_name_prefix="s3-put")
@@ -191,8 +192,10 @@ class Bucket:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._senders.shutdown(wait=True)
-        self._callers.shutdown(wait=True)
+        for transfer in self._transfers:
+            transfer.abort()
+        await asyncio.to_thread(self._senders.shutdown)
+        await asyncio.to_thread(self._callers.shutdown)
         self._wire.close()
         self._client.close()
 
@@ -225,7 +228,11 @@ class Bucket:
                 way.abort()
                 raise
 
-        return await self._retrying(attempt)
+        self._transfers.add(way)
+        try:
+            return await self._retrying(attempt)
+        finally:
+            self._transfers.discard(way)
 
     async def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call an operation of boto3's client on this bucket."""

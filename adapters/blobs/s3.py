@@ -36,7 +36,8 @@ class S3Blobs:
     The blob store in a bucket, between `async with` and its end.
 
     Args:
-        spool: Folder for parts that find no room in memory; a nameless file each, gone with the process.
+        spool: Folder for parts that find no room in memory; a nameless file each, gone with the process. On a disk: in
+            a file system that lives in memory nothing would be won.
         session: For boto3's client; one of its own if none is given.
     """
 
@@ -234,7 +235,7 @@ class S3Blobs:
     # ---- finished blobs
 
     async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Yield chunks of 1 byte to 256 KiB; the caller closes the iterator."""
+        """Yield chunks of 1 byte to 1 MiB; the caller closes the iterator."""
         with _missing():
             async for chunk in self._bucket.read(self._object_key(key), start=start, end=end):
                 yield chunk

@@ -18,6 +18,7 @@ from adapters.blobs.parts import Part
 from adapters.blobs.signing import EMPTY_SHA256, UNSIGNED, Credentials, encode, encode_query, sign
 from domain.clock import Clock
 
+CONNECT_SECONDS_MAX = 5.0  # nothing can stop a thread that connects
 GATHERED_MAX = 256  # chunks of one call; Linux takes 1,024
 ANSWER_BYTES_MAX = 64 * 2**10
 
@@ -128,15 +129,20 @@ class Wire:
         signed["content-length"] = str(part.size if part else 0)
         target = f"{path}?{text}" if text else path
         while True:
-            connection = self._idle.pop() if self._idle else None
-            is_fresh = connection is None
-            connection = connection or self._connect()
+            connection, is_fresh = self._take()
             try:
                 return self._exchange(connection, target, signed, part, transfer)
             except (http.client.RemoteDisconnected, ConnectionError):
                 # A server may close what is idle at the very moment we use it again.
                 if is_fresh or transfer.is_aborted:
                     raise
+
+    def _take(self) -> tuple[http.client.HTTPConnection, bool]:
+        """Give an idle connection, or a fresh one (True)."""
+        try:
+            return self._idle.pop(), False
+        except IndexError:
+            return self._connect(), True
 
     def _exchange(
         self,
@@ -177,17 +183,15 @@ class Wire:
     def _send(self, sock: socket.socket, part: Part | None) -> None:
         if part is None:
             return
-        if part.file is not None:
-            # The descriptor's own position is the end, where the last write left it; sendfile is told where to begin.
-            sent = sock.sendfile(part.file, 0, part.size)
-            if sent != part.size:
-                raise OSError("the spooled part is shorter than it was")
-            return
         if self._is_secure:
             for chunk in part.chunks():
                 sock.sendall(chunk)
-        else:
+        elif part.file is None:
             _send_gathered(sock, list(part.chunks()))
+        else:
+            part.file.seek(0)  # where sendfile cannot do it, Python reads on from where the last write ended
+            if sock.sendfile(part.file, 0, part.size) != part.size:
+                raise OSError("the spooled part is shorter than it was")
 
     def _digest(self, part: Part | None) -> str:
         if part is None:
@@ -200,14 +204,16 @@ class Wire:
         return digest.hexdigest()
 
     def _connect(self) -> http.client.HTTPConnection:
+        connect_seconds = min(self._timeout_seconds, CONNECT_SECONDS_MAX)
         if self._context is not None:
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=self._timeout_seconds, context=self._context
+                self._host, self._port, timeout=connect_seconds, context=self._context
             )
         else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=connect_seconds)
         connection.connect()
         if connection.sock is not None:
+            connection.sock.settimeout(self._timeout_seconds)
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 

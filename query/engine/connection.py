@@ -98,12 +98,17 @@ def stream(cursor: duckdb.DuckDBPyConnection, sql: str) -> Iterator[tuple[memory
         raise _stopped(error) from error
 
 
-def row(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    """Run a query of one row."""
+def rows(cursor: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    """Run a query of few rows."""
     try:
-        found = cursor.execute(sql).fetchall()
+        return cursor.execute(sql).fetchall()
     except (duckdb.Error, RuntimeError) as error:
         raise _stopped(error) from error
+
+
+def row(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    """Run a query of one row."""
+    found = rows(cursor, sql)
     assert len(found) == 1, "one row was asked for"
     return tuple(found[0])
 

@@ -226,7 +226,7 @@ class Execution:
             return
         query = replace(self._job.query, outputs=aggregation.results())
         lowering = Lowering(Setting(self._scale, self._job.now), Nothing())
-        text_sql = record_sql(query, lowering, Writing(self._job.output, (), is_clean=False))
+        text_sql = record_sql(query, lowering, Writing(self._job.output, (), is_clean=False, is_ragged=False))
         try:
             for text, ends in stream(self._cursors[0], f"SELECT {text_sql} AS t"):
                 self._sink(len(ends) - 1, memoryview(bytes(text[: ends[-1]])))
@@ -243,7 +243,7 @@ class Execution:
         if self._aggregation is not None:
             wanted = self._aggregation.select_list(lowering)
         else:
-            writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output))
+            writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output), view.is_ragged)
             wanted = record_sql(query, lowering, writing) + " AS t"
         where = "" if query.where is None else f" WHERE {lowering.truth(query.where)}"
         limit = "" if self._remaining is None or self._aggregation is not None else f" LIMIT {self._remaining}"

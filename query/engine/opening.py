@@ -4,18 +4,28 @@ columns are known.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
+
+import duckdb
 
 from query.dialect.check import Documents, Output, Query, check
-from query.dialect.nodes import Is, Member, Name, walk
+from query.dialect.nodes import Column, Is, Member, Name, walk
 from query.dialect.parser import parse
 from query.engine.execution import Reader
+from query.engine.parquet import ParquetReader
 from query.engine.request import Request
 from query.errors import QueryError
 from query.formats import Compression, Kind, OutputKind
 from query.jsonreader import JsonReader, Wanted
 from query.readers import PART_BYTES_FIRST, CsvReader, Part, Slot
-from query.streams import ByteSource, InflatedStream, PlainStream, Stream
+from query.streams import ByteSource, InflatedStream, PlainStream, Stream, ranged
+
+
+class Scanned(Protocol):
+    """What knows how much was read."""
+
+    @property
+    def scanned_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +41,13 @@ class Opened:
 
     query: Query
     reader: Reader
-    stream: PlainStream
+    stream: Scanned
     first: tuple[Slot, Part] | None
     is_parallel: bool
     columns: tuple[Output, ...]
 
 
-def open_input(request: Request, source: ByteSource, slot: Slot, whole: int) -> Opened:
+def open_input(request: Request, source: ByteSource, slot: Slot, cursor: duckdb.DuckDBPyConnection) -> Opened:
     """
     Choose how to read the source and read its first part into the slot.
 
@@ -45,14 +55,16 @@ def open_input(request: Request, source: ByteSource, slot: Slot, whole: int) -> 
         request: What is asked.
         source: The bytes.
         slot: Where the first part goes.
-        whole: A file in memory that the engine may open, for formats that it must see whole.
+        cursor: The engine, for files that describe themselves.
 
     Raises:
         QueryError: The file is not what the request says.
     """
     if request.scan_bytes_max is not None and source.size > request.scan_bytes_max and request.input.scan_range is None:
         raise QueryError("OverMaxScanSize")
-    plain = PlainStream(source)
+    if request.input.kind is Kind.PARQUET:
+        return _open_parquet(request, source, slot, cursor)
+    plain = _plain(request, source)
     stream: Stream = plain
     if request.input.compression is not Compression.NONE:
         stream = InflatedStream(plain, request.input.compression)
@@ -62,13 +74,32 @@ def open_input(request: Request, source: ByteSource, slot: Slot, whole: int) -> 
         documents = JsonReader(stream, request.input, _wanted(query, request))
         part = documents.fill(slot)
         return Opened(query, documents, plain, _first(slot, part), _is_long(source), query.outputs or _WHOLE)
-    if request.input.kind is Kind.PARQUET:
-        raise QueryError("InvalidDataSource", "no Parquet so far")
     reader = CsvReader(stream, request.input)
+    if plain.start:
+        reader.read_header(PlainStream(source))
     part = reader.fill(slot)
     query = check(select, reader.shape(), sql=request.sql)
     columns = query.outputs or reader.columns(reader.width)
     return Opened(query, reader, plain, _first(slot, part), _is_long(source), columns)
+
+
+def _plain(request: Request, source: ByteSource) -> PlainStream:
+    scan_range = request.input.scan_range
+    if scan_range is None:
+        return PlainStream(source)
+    mark = request.input.record_delimiter.encode() if request.input.kind is Kind.CSV else b"\n"
+    return ranged(source, scan_range.bounds(source.size), mark.removeprefix(b"\r"))
+
+
+def _open_parquet(request: Request, source: ByteSource, slot: Slot, cursor: duckdb.DuckDBPyConnection) -> Opened:
+    reader = ParquetReader(source, cursor, request.input.scan_range, slot)
+    query = check(parse(request.sql), reader.shape(), sql=request.sql)
+    outputs = query.outputs or reader.columns()
+    roots: list[object] = [output.expr for output in outputs]
+    if query.where is not None:
+        roots.append(query.where)
+    reader.want(frozenset(node.index for root in roots for node in walk(root) if isinstance(node, Column)))
+    return Opened(query, reader, reader, None, is_parallel=True, columns=outputs)
 
 
 # What a JSON file without a known shape is described as.

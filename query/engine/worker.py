@@ -53,9 +53,7 @@ class Worker:
         self._files = files
         self._sending = threading.Lock()
         self._slots = [Slot(f"part{number}") for number in range(threads)]
-        self._whole = os.memfd_create("whole")
-        paths = [slot.path for slot in self._slots] + [f"/proc/self/fd/{self._whole}"]
-        connection = connect(Limits(memory_bytes, is_locked), paths)
+        connection = connect(Limits(memory_bytes, is_locked), [slot.path for slot in self._slots])
         self._cursors: list[duckdb.DuckDBPyConnection] = [connection.cursor() for _ in self._slots]
         for cursor in self._cursors:
             cursor.execute("SELECT s3_int('1', 0)").fetchall()  # the first query is the slow one
@@ -117,7 +115,7 @@ class Worker:
                 os.close(fd)
 
     def _query(self, request: Request, source: ByteSource, running: _Running) -> None:
-        opened = open_input(request, source, self._slots[0], self._whole)
+        opened = open_input(request, source, self._slots[0], self._cursors[0])
         columns = [{"name": one.name, "type": _TYPE_NAMES[one.expr.type]} for one in opened.columns]
         self._send(Frame.COLUMNS, json.dumps(columns).encode())
         returned = 0

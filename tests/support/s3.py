@@ -13,8 +13,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -61,17 +62,18 @@ def boto_session() -> boto3.Session:
     return boto3.Session()
 
 
-def settings_for(server: S3Server, *, endpoint: str | None = None, bucket: str | None = None) -> S3Settings:
+def settings_for(server: S3Server, **changes: Any) -> S3Settings:
     """Settings for a new bucket, with parts as small as S3 takes them, and without waits between tries."""
-    return S3Settings(
-        bucket=bucket or server.make_bucket(uuid.uuid4().hex),
-        endpoint=endpoint or server.endpoint,
+    settings = S3Settings(
+        bucket=server.make_bucket(uuid.uuid4().hex),
+        endpoint=server.endpoint,
         access_key=ACCESS_KEY,
         secret_key=SECRET_KEY,
         prefix="blobs/",
         part_size_bytes=PART_SIZE_BYTES_MIN,
         back_off_seconds=0.001,
     )
+    return replace(settings, **changes)
 
 
 def build() -> Path | None:
@@ -88,8 +90,8 @@ def build() -> Path | None:
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[S3Server]:
-    """Run the server on a folder; skip the test where it cannot be had."""
+def serve(root: Path, *, certificate: tuple[Path, Path] | None = None) -> Iterator[S3Server]:
+    """Run the server on a folder, with TLS if it gets a certificate and its key; skip where it cannot be had."""
     program = build()
     if program is None:
         message = f"needs versitygw: install Go, or put it into .tools/bin by `go install {MODULE}`"
@@ -98,13 +100,24 @@ def serve(root: Path) -> Iterator[S3Server]:
         pytest.skip(message)
     port = _free_port()
     root.mkdir(parents=True, exist_ok=True)
-    command = [program, "--port", f"127.0.0.1:{port}", "--access", ACCESS_KEY, "--secret", SECRET_KEY, "--quiet"]
+    command: list[str | Path] = [
+        program,
+        "--port",
+        f"127.0.0.1:{port}",
+        "--access",
+        ACCESS_KEY,
+        "--secret",
+        SECRET_KEY,
+        "--quiet",
+    ]
+    if certificate:
+        command += ["--cert", certificate[0], "--key", certificate[1]]
     with subprocess.Popen(
         [*command, "--keep-alive", "posix", root], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=root
     ) as process:
         try:
             _wait_for(port, process)
-            yield S3Server(f"http://127.0.0.1:{port}", root)
+            yield S3Server(f"{'https' if certificate else 'http'}://127.0.0.1:{port}", root)
         finally:
             process.terminate()
 

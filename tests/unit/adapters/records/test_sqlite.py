@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.records import sqlite, sqlite_writer
-from adapters.records.sqlite import SqliteRecords
-from adapters.records.sqlite_writer import Gate
+from adapters.records.sqlite import SqliteRecords, table, writer
+from adapters.records.sqlite import records as records_module
+from adapters.records.sqlite.writer import Gate
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
 from domain.page import Order, PageRequest, Position, equals
 from domain.records import Add
@@ -51,7 +51,7 @@ async def test_foreign_lock_is_waited_for_and_then_reported(
     records: SqliteRecords, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shell that holds a transaction stops writes, not reads; and all is well when it has ended."""
-    monkeypatch.setattr(sqlite_writer, "_FOREIGN_TIMEOUT_MS", 20)
+    monkeypatch.setattr(writer, "_FOREIGN_TIMEOUT_MS", 20)
     shell = sqlite3.connect(path, isolation_level=None)
     shell.execute("BEGIN IMMEDIATE")
 
@@ -67,7 +67,7 @@ async def test_closed_gate_is_waited_for_and_then_reported(
     records: SqliteRecords, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was refused while another process hung does not happen later."""
-    monkeypatch.setattr(sqlite_writer, "GATE_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(writer, "GATE_TIMEOUT_SECONDS", 0.02)
     other = Gate(path.with_name("records.db-gate"))
     other.enter()
 
@@ -140,7 +140,7 @@ async def test_cancelled_write_takes_no_other_with_it(records: SqliteRecords) ->
 
 
 async def test_more_writes_than_a_group_takes(records: SqliteRecords, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_writer, "GROUP_MAX", 4)
+    monkeypatch.setattr(writer, "GROUP_MAX", 4)
     tallies = records.collection(TALLIES)
 
     await asyncio.gather(*(tallies.add(Tally(str(number), TENANT)) for number in range(30)))
@@ -160,7 +160,7 @@ async def test_closing_finishes_what_was_asked_for(path: Path) -> None:
 
 async def test_old_once_keys_are_forgotten(records: SqliteRecords, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are bounded; the latest are there still."""
-    monkeypatch.setattr(sqlite, "ONCE_KEYS_KEPT", 10)
+    monkeypatch.setattr(table, "ONCE_KEYS_KEPT", 10)
     tallies = records.collection(TALLIES)
     await tallies.add(Tally("t", TENANT))
 
@@ -199,6 +199,8 @@ async def test_lists_go_by_their_index(records: SqliteRecords, path: Path) -> No
             await parcels.list(TENANT, order=Order("expires_at", descending), page=request)
     await parcels.list(TENANT, order=Order("number"), page=PageRequest(after=Position(7, "x")))
     await parcels.list(TENANT, [equals("owner", "x")], order=Order("size_bytes"), page=PageRequest())
+    await parcels.find(TENANT, code="C")
+    await parcels.find(TENANT, shelf="S", slot=1)
     await parcels.list(TENANT, [equals("expires_at", at(1))], order=Order("id"), page=PageRequest())
     await parcels.list(TENANT, [sent, equals("created_at", at(1))], order=Order("id"), page=PageRequest())
 
@@ -215,7 +217,7 @@ async def test_lists_go_by_their_index(records: SqliteRecords, path: Path) -> No
 
 
 async def test_own_change_is_told_at_once(records: SqliteRecords, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "CHANGES_POLL_SECONDS", 60)
+    monkeypatch.setattr(records_module, "CHANGES_POLL_SECONDS", 60)
     changes = records.changes()
     await anext(changes)
 

@@ -5,22 +5,23 @@ No transaction is needed and none is used: a write is one document, decided by a
 operations are used that every server of the protocol is known to get right.
 """
 
+import asyncio
 import builtins
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, Self
 
-from bson.errors import BSONError
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
-from adapters.records import mongo_schema
 from adapters.records.codec import GET_MANY_MAX, INTEGER_MAX, INTEGER_MIN, ONCE_KEYS_KEPT, Codec, stored, unkeepable
-from adapters.records.mongo_document import from_document, to_document
-from adapters.records.mongo_query import (
+from adapters.records.mongo import schema
+from adapters.records.mongo.document import from_document, to_document
+from adapters.records.mongo.query import (
     Document,
     all_of,
     index_of_duplicate,
@@ -31,7 +32,7 @@ from adapters.records.mongo_query import (
     unique_key,
     where_filters,
 )
-from adapters.records.mongo_sequence import Sequence as Numbers
+from adapters.records.mongo.sequence import Numbers
 from adapters.records.paging import Steps, Stretch, steps
 from domain.errors import Conflict, InvalidValue, LighterageError, NotFound, StoreFull, StoreUnavailable
 from domain.page import Condition, Order, Page, PageRequest, Value
@@ -41,8 +42,10 @@ SERVER_TIMEOUT_MS = 3000  # to find a server that takes writes; after it a calle
 ANSWER_TIMEOUT_MS = 10_000  # for one answer of a server that was found
 DATABASE_NAME = "lighterage"
 
-_OUT_OF_DISK_SPACE = 14031
+_ONCE = "_once"  # the field of a document that remembers such keys
+_OUT_OF_DISK_SPACE, _OBJECT_TOO_LARGE = 14031, 10334  # as the server numbers them
 _TRIES_MAX = 100  # of a compare-and-set, each lost to another that won
+_FREE_TRIES = 2  # before those of one process line up
 _ONCE_KEYS_SLACK = 250  # old keys are dropped so many at a time
 
 
@@ -67,10 +70,11 @@ class MongoRecords:
             database_name: Goes before what the address names; without either it is `DATABASE_NAME`.
 
         Raises:
+            ValueError: The address is wrong in itself.
             StoreUnavailable: No server answers, or it does not let us in.
             Conflict: Records that are there break a unique group that was declared since.
         """
-        with _faults():
+        try:
             client: AsyncMongoClient[Document] = AsyncMongoClient(
                 url,
                 serverSelectionTimeoutMS=SERVER_TIMEOUT_MS,
@@ -80,11 +84,14 @@ class MongoRecords:
                 w="majority",
                 journal=True,
                 retryWrites=True,
+                readPreference="primary",
             )
+        except (ConfigurationError, ValueError) as error:
+            raise ValueError("this is no address of a MongoDB server") from error
         async with client:
             name = database_name or client.get_default_database(DATABASE_NAME).name
             with _faults():
-                await mongo_schema.fit(client[name], kinds)
+                await schema.fit(client[name], kinds)
             records = cls(client[name], kinds)
             try:
                 yield records
@@ -116,9 +123,10 @@ class MongoCollection(Generic[R]):
         self._kind = kind
         self._codec = Codec(kind)
         self._collection: AsyncCollection[Document] = database[kind.name]
+        self._line = asyncio.Lock()
         self._numbers: Numbers | None = None
         if kind.sequence is not None:
-            index = mongo_schema.sequence_index(kind)
+            index = schema.sequence_index(kind)
             self._numbers = Numbers(self._collection, database["_sequence"], field=kind.sequence, index=index)
 
     # ---- reads
@@ -240,32 +248,44 @@ class MongoCollection(Generic[R]):
             number = await self._numbers.add(document)
         return self._codec.change(new, {self._numbers.field: number})
 
-    async def _replace(self, record: R, expected_revision: int, **beside: object) -> bool:
+    async def _replace(self, record: R, expected_revision: int, beside: Mapping[str, object] | None = None) -> bool:
         """Write a record over that of a revision; tell whether there was one."""
         with _faults():
             document = to_document(self._codec, record)
             key = document.pop("_id")
             done = await self._collection.update_one(
-                {"_id": key, "revision": expected_revision}, {"$set": {**document, **beside}}
+                {"_id": key, "revision": expected_revision}, {"$set": document | dict(beside or {})}
             )
         return done.matched_count > 0
 
     async def _increment(self, increment: Increment) -> R:
-        once = None if increment.once is None else _once_name(increment.once)
-        for _ in range(_TRIES_MAX):
+        with _faults():
+            once = None if increment.once is None else _once_name(increment.once)
+        for attempt in range(_TRIES_MAX):
             if (after := await self._increment_fields(increment, once)) is not None:
                 return after
-            document = await self._find(increment.tenant_id, increment.id)
-            record = self._decoded(document)
-            if increment.once is not None and _hash(increment.once) in document.get("_once", ()):
-                return record
-            new = self._codec.add_to(record, increment.amounts)
-            for field, most in increment.at_most.items():
-                if getattr(new, field) > most:
-                    raise Conflict(f"{field} of the {self._codec.noun} would be more than {most}")
-            if await self._replace(new, record.revision, **({once: True} if once else {})):
-                return new
+            # Those of one process who keep losing line up, so that they lose to other processes alone.
+            async with self._line if attempt > _FREE_TRIES else contextlib.nullcontext():
+                after = await self._increment_whole(increment, once)
+            if after is not None:
+                return after
         raise Conflict(f"the {self._codec.noun} was changed by others again and again")
+
+    async def _increment_whole(self, increment: Increment, once: str | None) -> R | None:
+        """Read the record, add, and write it; None where another changed it meanwhile."""
+        document = await self._find(increment.tenant_id, increment.id)
+        record = self._decoded(document)
+        if once is not None and once in document.get(_ONCE, ()):
+            return record
+        new = self._codec.add_to(record, increment.amounts)
+        for field, most in increment.at_most.items():
+            if getattr(new, field) > most:
+                raise Conflict(f"{field} of the {self._codec.noun} would be more than {most}")
+        remembered = {} if once is None else {f"{_ONCE}.{once}": True}
+        if not await self._replace(new, record.revision, remembered):
+            return None
+        await self._forget_once(document)
+        return new
 
     async def _increment_fields(self, increment: Increment, once: str | None) -> R | None:
         """
@@ -284,20 +304,23 @@ class MongoCollection(Generic[R]):
             filters.append({field: {"$lte": min(max(room, INTEGER_MIN), INTEGER_MAX)}})
         change: Document = {"$inc": {**increment.amounts, "revision": 1}}
         if once is not None:
-            filters.append({once: None})
-            change["$set"] = {once: True}
+            filters.append({f"{_ONCE}.{once}": None})
+            change["$set"] = {f"{_ONCE}.{once}": True}
         with _faults():
             # The document as it was: not every server tells exactly how it is after, when others change it too.
             document = await self._collection.find_one_and_update(all_of(filters), change)
         if document is None:
             return None
-        if len(keys := list(document.get("_once", ()))) > ONCE_KEYS_KEPT + _ONCE_KEYS_SLACK:
-            await self._forget_once(document["_id"], keys[:-ONCE_KEYS_KEPT])
+        await self._forget_once(document)
         return self._codec.add_to(self._decoded(document), increment.amounts)
 
-    async def _forget_once(self, key: str, oldest: Sequence[str]) -> None:
-        with _faults():
-            await self._collection.update_one({"_id": key}, {"$unset": {f"_once.{name}": "" for name in oldest}})
+    async def _forget_once(self, document: Document) -> None:
+        """Drop the oldest `once` keys of a document, if there are many: they stand in the order in which they came."""
+        keys = list(document.get(_ONCE, ()))
+        if len(keys) > ONCE_KEYS_KEPT + _ONCE_KEYS_SLACK:
+            oldest = {f"{_ONCE}.{key}": "" for key in keys[:-ONCE_KEYS_KEPT]}
+            with _faults():
+                await self._collection.update_one({"_id": document["_id"]}, {"$unset": oldest})
 
     async def _find(self, tenant_id: str, identifier: str) -> Document:
         with _faults():
@@ -320,13 +343,9 @@ class _IdTaken(Conflict):
     """There is a record with this id."""
 
 
-def _hash(once: str) -> str:
+def _once_name(once: str) -> str:
     """Give a key as the name of a field: short, and of letters and digits."""
     return hashlib.blake2b(once.encode(), digest_size=12).hexdigest()
-
-
-def _once_name(once: str) -> str:
-    return f"_once.{_hash(once)}"
 
 
 @contextmanager
@@ -336,14 +355,26 @@ def _faults() -> Iterator[None]:
         yield
     except (UnicodeEncodeError, OverflowError) as error:
         raise unkeepable(error) from error
-    except (BSONError, DocumentTooLarge) as error:
-        raise InvalidValue("a record must not be larger than 16 MB", reason="too_large") from error
+    except DocumentTooLarge as error:
+        raise _too_large() from error
     except DuplicateKeyError as error:
         raise _taken(error) from error
     except OperationFailure as error:
-        raise (StoreFull() if error.code == _OUT_OF_DISK_SPACE else StoreUnavailable("database")) from error
+        raise _refused(error) from error
     except PyMongoError as error:
         raise StoreUnavailable("database") from error
+
+
+def _refused(error: OperationFailure) -> LighterageError:
+    details = error.details or {}
+    codes = {error.code, *(one.get("code") for one in details.get("writeErrors", ()))}
+    if _OUT_OF_DISK_SPACE in codes:
+        return StoreFull()
+    return _too_large() if _OBJECT_TOO_LARGE in codes else StoreUnavailable("database")
+
+
+def _too_large() -> InvalidValue:
+    return InvalidValue("a record must not be larger than 16 MB", reason="too_large")
 
 
 def _taken(error: DuplicateKeyError) -> LighterageError:

@@ -16,7 +16,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.common import MAX_BSON_SIZE
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
-from adapters.records.mongo_query import Document, index_of_duplicate
+from adapters.records.mongo.query import Document, index_of_duplicate
 
 GROUP_MAX = 100  # records that go to the server in one message
 
@@ -24,7 +24,7 @@ _DUPLICATE = 11000
 _Waiting = deque[tuple[Document, "asyncio.Future[int]"]]
 
 
-class Sequence:
+class Numbers:
     """
     The numbers of one kind.
 

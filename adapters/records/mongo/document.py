@@ -11,7 +11,7 @@ from typing import Any
 from bson.int64 import Int64
 
 from adapters.records.codec import Codec, moment_text
-from adapters.records.mongo_query import Document, key_of, unique_field, unique_key
+from adapters.records.mongo.query import Document, key_of, unique_field, unique_key
 from domain.records import R
 
 

@@ -12,8 +12,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
 from adapters.records.codec import Codec
-from adapters.records.mongo_document import from_document, to_document
-from adapters.records.mongo_query import Document, unique_field
+from adapters.records.mongo.document import from_document, to_document
+from adapters.records.mongo.query import Document, unique_field
 from domain.records import Kind
 
 _BATCH = 1000

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapters.records.codec import Codec
-from adapters.records.sqlite_query import quoted
+from adapters.records.sqlite.query import quoted
 from domain.records import Kind
 
 # Names of our own start with an underscore, which no kind or field does.

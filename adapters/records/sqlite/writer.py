@@ -104,17 +104,17 @@ class Writer:
                 await self._do_group()
         finally:
             self._task = None
-            self._refuse_waiting(StoreUnavailable("database"))  # only an unforeseen fault or a cancellation leaves any
+            self._refuse_waiting()  # only an unforeseen fault or a cancellation leaves any
 
     async def _do_group(self) -> None:
         try:
             await self._begin()
         except sqlite3.Error as error:
-            self._refuse_waiting(store_error(error))
+            self._refuse_waiting(error)
             return
 
         answers: list[tuple[asyncio.Future[Any], Any]] = []
-        fault: LighterageError | None = None
+        fault: sqlite3.Error | None = None
         try:
             while self._waiting and len(answers) < GROUP_MAX:
                 write, future = self._waiting.popleft()
@@ -123,16 +123,16 @@ class Writer:
                 answers.append((future, None))
                 answers[-1] = (future, _outcome(write))
         except sqlite3.Error as error:
-            fault = store_error(error)
+            fault = error
         try:
             await self._in_thread(self._commit if fault is None else self._rollback)
         except sqlite3.Error as error:
-            fault = store_error(error)
+            fault = error
             await self._in_thread(self._rollback)
 
         for future, answer in answers:
             if not future.done():
-                _settle(future, answer if fault is None else fault)
+                _settle(future, answer if fault is None else store_error(fault))
         if fault is None:
             self._on_commit()
 
@@ -147,14 +147,14 @@ class Writer:
                 return
         begun = asyncio.ensure_future(self._in_thread(self._begin_patiently))
         while not (await asyncio.wait({begun}, timeout=GATE_TIMEOUT_SECONDS))[0]:
-            self._refuse_waiting(StoreUnavailable("database"))
+            self._refuse_waiting()
         await begun
 
-    def _refuse_waiting(self, fault: LighterageError) -> None:
+    def _refuse_waiting(self, error: sqlite3.Error | None = None) -> None:
         while self._waiting:
             _, future = self._waiting.popleft()
             if not future.done():
-                future.set_exception(fault)
+                future.set_exception(StoreUnavailable("database") if error is None else store_error(error))
 
     # ---- in the thread
 
