@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -149,10 +149,13 @@ def decode_cursor(cursor: str, *, scope: str) -> Position:
         padded = cursor + "=" * (-len(cursor) % 4)
         content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         fingerprint, value, identifier = content
+        known = True
         if isinstance(value, dict):
             value = datetime.fromisoformat(value["t"])
-        known = fingerprint == _fingerprint(scope) and isinstance(identifier, str)
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+            known = value.tzinfo is not None
+            value = value.astimezone(UTC)
+        known = known and fingerprint == _fingerprint(scope) and isinstance(identifier, str)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, binascii.Error):
         known = False
     if not known or not isinstance(value, str | int | bool | datetime | None):
         raise CursorInvalid("this cursor was not made by this list", path=("cursor",))

@@ -154,5 +154,8 @@ def read_then_kill(process: Process, *, lines: int) -> list[str]:
     assert process.stdout is not None
     begun = [process.stdout.readline() for _ in range(lines)]
     process.kill()
-    rest, _ = process.communicate(timeout=50)
-    return [line.strip() for line in [*begun, *rest.splitlines(keepends=True)] if line.endswith("\n")]
+    # Not by `communicate`: it reads past what is already waiting in this stream, and so begins within a line.
+    rest = process.stdout.read().splitlines(keepends=True)
+    process.wait(timeout=50)
+    process.stdout.close()
+    return [line.strip() for line in [*begun, *rest] if line.endswith("\n")]
