@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from domain.principal import GUEST, Principal
 from resolvers.context import Facts, RequestContext
 from resolvers.execution import Engine, Operation, Prepared
 from resolvers.limits import DocumentLimits
-from resolvers.masking import Refused, refused, refused_by
+from resolvers.masking import Refused, refused, refused_by, refused_by_fault
 from resolvers.root import build_schema
 from resolvers.sharing import Answer
 from resolvers.sockets import (
@@ -35,7 +35,9 @@ from resolvers.sockets import (
     SocketCount,
     SocketRules,
     SocketSession,
+    TooMany,
     answers,
+    caller_of,
 )
 from resolvers.wire import (
     EVENT_STREAM,
@@ -120,6 +122,7 @@ class GraphQLEndpoint:
         self._stopping = stopping
         self._engine = Engine(build_schema(), config.documents)
         self._sockets = SocketCount(each_max=config.sockets.sockets_max)
+        self._streams = SocketCount(each_max=config.sockets.sockets_max)
 
     # ---- HTTP
 
@@ -196,6 +199,9 @@ class GraphQLEndpoint:
             # GraphQL over HTTP, 6.4.1: with application/json "the server SHOULD use the 200 status code" for a request
             # that is well-formed; with application/graphql-response+json it says what happened.
             return _refusal(error, media, status=200 if media == JSON else 400)
+        except Exception as fault:
+            # The boundary of this face for requests.
+            return _refusal(refused_by_fault(fault, request_id=context.request_id), media, status=500)
 
     # ---- server-sent events
 
@@ -214,6 +220,25 @@ class GraphQLEndpoint:
         self, prepared: Prepared, context: RequestContext, token: str | None
     ) -> AsyncGenerator[bytes, None]:
         yield _NOTHING  # opens the stream, so that the client sees it is accepted
+        try:
+            with self._streams.hold(caller_of(context.principal, context.client)):
+                async with aclosing(self._frames(prepared, context, token)) as frames:
+                    async for frame in frames:
+                        yield frame
+        except TooMany:
+            async for event in _refusal_events(refused(ErrorCode.RATE_LIMITED, "too many event streams are open")):
+                yield event
+        except Refused as error:
+            async for event in _refusal_events(error):
+                yield event
+        except Exception as fault:
+            # The boundary of this face for event streams.
+            async for event in _refusal_events(refused_by_fault(fault, request_id=context.request_id)):
+                yield event
+
+    async def _frames(
+        self, prepared: Prepared, context: RequestContext, token: str | None
+    ) -> AsyncGenerator[bytes, None]:
         stream = answers(self._engine, prepared, context)
         end = asyncio.ensure_future(self._end_of_stream(token))
         step: asyncio.Future[Answer | None] = asyncio.ensure_future(anext(stream, None))
@@ -231,13 +256,10 @@ class GraphQLEndpoint:
                 yield _event("next", answer)
                 step = asyncio.ensure_future(anext(stream, None))
             end.result()
-        except Refused as error:
-            async for event in _refusal_events(error):
-                yield event
         finally:
             for task in (step, end):
                 task.cancel()
-                with suppress(asyncio.CancelledError, Refused):
+                with suppress(asyncio.CancelledError, Exception):
                     await task
             await stream.aclose()
 

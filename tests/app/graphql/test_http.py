@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from resolvers.execution import Engine
 from resolvers.sockets import SocketRules
 from tests.support.graphql_client import Client, Stream, build_app, events_of
 from tests.support.graphql_fakes import Fakes, file
@@ -358,3 +359,38 @@ async def test_a_token_for_one_upload_opens_nothing_else(client: Client) -> None
 
     assert response.status_code == 403
     assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_a_user_has_so_many_event_streams(services: Fakes) -> None:
+    """As many as sockets; one that ends makes room."""
+    app = build_app(services, sockets=SocketRules(sockets_max=1))
+    query = "subscription { fileEvents { cursor } }"
+
+    async with Stream(app, query):
+        await services.files.wait_for_listeners(1)
+        async with Stream(app, query) as second:
+            (kind, content), end = events_of(await second.rest())
+    async with Stream(app, query):
+        await services.files.wait_for_listeners(1)
+
+    assert (kind, content["errors"][0]["extensions"]["code"], end) == ("next", "RATE_LIMITED", ("complete", None))
+
+
+async def test_a_fault_outside_of_any_field_is_masked(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client has a request id to name, the log the fault."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(Engine, "execute", fail)
+
+    plain = await client.send(json={"query": "{ __typename }"})
+    events = await client.send(json={"query": "{ __typename }"}, headers={"Accept": "text/event-stream"})
+
+    assert plain.status_code == 500
+    for answer in (plain.json(), events_of(events.text)[0][1]):
+        assert answer["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "request-1"}
+    assert "hunter2" not in plain.text + events.text
+    assert "hunter2" in caplog.text

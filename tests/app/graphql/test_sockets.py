@@ -6,6 +6,7 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from resolvers.execution import Engine
 from resolvers.sockets import SocketRules
 from tests.support.graphql_client import open_socket
 from tests.support.graphql_fakes import Fakes, event, file
@@ -334,3 +335,27 @@ async def test_a_closed_tab_ends_its_event_stream(address: str, services: Fakes)
             await services.files.wait_for_listeners(1)
 
         await services.files.wait_for_silence()
+
+
+async def test_a_fault_in_one_operation_leaves_the_others(
+    address: str, services: Fakes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is masked, and logged under the request's id."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(Engine, "execute", fail)
+    async with open_socket(address) as socket:
+        await socket.log_in()
+        await socket.subscribe(EVENTS, id="events")
+        await services.files.wait_for_listeners(1)
+        await socket.subscribe("{ __typename }", id="fault")
+        message = await socket.receive()
+        await services.files.push(event(file()), None)
+
+        assert (message["id"], message["type"]) == ("fault", "error")
+        assert message["payload"][0]["extensions"]["code"] == "INTERNAL"
+        assert (await socket.receive())["id"] == "events"
+    assert "hunter2" not in str(message)
+    assert "hunter2" in caplog.text
