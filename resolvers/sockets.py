@@ -7,7 +7,7 @@ Source: graphql-ws, PROTOCOL.md. Rules are quoted where they are held.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,9 +15,8 @@ from typing import Any, Protocol
 from domain.errors import LighterageError, Unauthenticated
 from domain.principal import Principal
 from resolvers.context import RequestContext
-from resolvers.execution import Engine, Operation, Prepared
+from resolvers.execution import Engine, Operation
 from resolvers.masking import Refused, refused, refused_by_fault
-from resolvers.sharing import Answer
 from resolvers.wire import decode, encode, parse_operation
 from schema.errors import ErrorCode
 
@@ -288,7 +287,7 @@ class SocketSession:
         try:
             try:
                 prepared = self._engine.prepare(operation, is_guest=self._principal.is_guest)
-                async with aclosing(answers(self._engine, prepared, context)) as stream:
+                async with aclosing(self._engine.answers(prepared, context)) as stream:
                     async for answer in stream:
                         await self._send({"id": id, "type": "next", "payload": answer})
             except Refused as error:
@@ -360,16 +359,6 @@ class SocketSession:
 
 
 _CLIENT_MESSAGES = frozenset({"connection_init", "ping", "pong", "subscribe", "complete"})
-
-
-async def answers(engine: Engine, prepared: Prepared, context: RequestContext) -> AsyncGenerator[Answer, None]:
-    """Yield every answer of an operation: one of a query or mutation, any number of a subscription."""
-    if not prepared.is_subscription:
-        yield await engine.execute(prepared, context)
-        return
-    async with aclosing(engine.subscribe(prepared, context)) as stream:
-        async for answer in stream:
-            yield answer
 
 
 def caller_of(principal: Principal, client: str) -> str:
