@@ -221,15 +221,6 @@ async def test_termination_gives_the_room_back(world, anna):
     assert (await anna.tus.send("DELETE", path, TUS)).status == 410
 
 
-async def test_finished_upload_cannot_be_terminated(world, anna):
-    """Then the file is what can be deleted."""
-    path = (await anna.upload(b"hello")).headers["location"]
-    answer = await anna.tus.send("DELETE", path, TUS)
-
-    assert (answer.status, answer.problem["code"]) == (409, "conflict")
-    assert await world.content_of(await world.file_of(anna)) == b"hello"
-
-
 # ---- limits of the tenant
 
 
