@@ -22,6 +22,7 @@ from schema.errors import ErrorCode
 
 SUBPROTOCOL = "graphql-transport-ws"
 
+SERVICE_RESTART = 1012  # RFC 6455's registry: clients of the protocol connect again on their own
 BAD_REQUEST = 4400
 UNAUTHORIZED = 4401
 FORBIDDEN = 4403
@@ -236,7 +237,12 @@ class SocketSession:
         self._rechecking = asyncio.ensure_future(self._recheck(token))
 
     async def _recheck(self, token: str) -> None:
-        """Close when the token is no longer good: its time has passed, or its session or user was ended."""
+        """
+        Close when the token is no longer good: its time has passed, or its session or user was ended.
+
+        Also when it stands for other rights than before: what is running goes on under the old ones.
+        """
+        before = self._principal
         try:
             await self._log_in(token)
         except _Close as end:
@@ -245,6 +251,9 @@ class SocketSession:
         except LighterageError:
             # The records do not answer just now: that says nothing against the token.
             pass
+        if self._principal != before:
+            await self._close(SERVICE_RESTART, "Your rights have changed; connect again")
+            return
         self._recheck_later(token)
 
     async def _handle(self, message: dict[str, Any]) -> None:

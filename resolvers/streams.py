@@ -88,7 +88,7 @@ class EventStreams:
         self, prepared: Prepared, context: RequestContext, token: str | None
     ) -> AsyncGenerator[bytes, None]:
         stream = self._engine.answers(prepared, context)
-        end = asyncio.ensure_future(self._end_of_stream(token))
+        end = asyncio.ensure_future(self._end(context.principal, token))
         step: asyncio.Future[Answer | None] = asyncio.ensure_future(anext(stream, None))
         try:
             while not end.done():
@@ -111,12 +111,12 @@ class EventStreams:
                     await task
             await stream.aclose()
 
-    async def _end_of_stream(self, token: str | None) -> None:
+    async def _end(self, principal: Principal, token: str | None) -> None:
         """
-        Wait until a stream has to end: the server stops, or its token is no longer good.
+        Wait until a stream has to end: the server stops, or its token stands for other rights than before.
 
         Raises:
-            Refused: The latter.
+            Refused: The token is no longer good at all.
         """
         while not self._stopping.is_set():
             with suppress(TimeoutError):
@@ -125,7 +125,8 @@ class EventStreams:
             if token is None or self._stopping.is_set():
                 continue
             try:
-                await self._authenticate(token)
+                if await self._authenticate(token) != principal:
+                    return
             except Unauthenticated as error:
                 raise refused_by(error) from error
             except LighterageError:

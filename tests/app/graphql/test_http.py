@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from domain.tenant import TenantRole
 from resolvers.execution import Engine
 from resolvers.sockets import SocketRules
 from tests.support.graphql_client import Client, Stream, build_app, events_of
-from tests.support.graphql_fakes import Fakes, file
+from tests.support.graphql_fakes import Fakes, file, role
 
 RESPONSE_JSON = "application/graphql-response+json"
 UPLOAD = 'mutation { createUpload(input: {name: "a", size: 100}) { upload { id } } }'
@@ -326,6 +327,15 @@ async def test_a_stream_ends_with_its_token(services: Fakes) -> None:
 
         [_, (kind, content), end] = [(None, None), *events_of(await events.rest())]
     assert (kind, content["errors"][0]["extensions"]["reason"], end) == ("next", "token_invalid", ("complete", None))
+
+
+async def test_other_rights_need_a_new_stream(services: Fakes) -> None:
+    """It just ends, and the client comes back."""
+    app = build_app(services, sockets=SocketRules(recheck_seconds=0.001))
+    with role("ben", TenantRole.OWNER):
+        async with Stream(app, "subscription { fileEvents { cursor } }") as events:
+            with role("ben", TenantRole.VIEWER):
+                assert await events.rest() == ""
 
 
 async def test_a_client_that_goes_away_ends_its_stream(services: Fakes) -> None:

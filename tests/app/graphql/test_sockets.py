@@ -6,10 +6,11 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from domain.tenant import TenantRole
 from resolvers.execution import Engine
 from resolvers.sockets import SocketRules
 from tests.support.graphql_client import open_socket
-from tests.support.graphql_fakes import Fakes, event, file
+from tests.support.graphql_fakes import Fakes, event, file, role
 
 EVENTS = (
     "subscription ($after: String) { fileEvents(after: $after) { cursor action file { name } actor { username } } }"
@@ -251,6 +252,16 @@ async def test_a_token_that_stops_being_good_closes_with_4403(serve_with: Callab
         services.accounts.ended.add("ben")
 
         assert await socket.closed_with() == (4403, "Forbidden")
+
+
+async def test_other_rights_need_a_new_connection(serve_with: Callable[..., str]) -> None:
+    """What is running would go on under the old ones. 1012 lets clients come back by themselves."""
+    async with open_socket(serve_with(sockets=SocketRules(recheck_seconds=0.01))) as socket:
+        await socket.log_in("ben")
+        with role("ben", TenantRole.VIEWER):
+            code, _ = await socket.closed_with()
+
+    assert code == 1012
 
 
 async def test_an_outage_ends_nothing(serve_with: Callable[..., str], services: Fakes) -> None:
