@@ -5,6 +5,7 @@ What a file is, told by its first bytes: a table of signatures after the public 
 import re
 from fnmatch import fnmatchcase
 
+UNKNOWN = "application/octet-stream"
 SNIFF_BYTES = 4096  # how much of a file's beginning `sniff` wants to see, less only where the file is shorter
 _TAR_MAGIC_AT = 257
 _MP4_BRAND_AT = 4
@@ -55,6 +56,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _RIFF_TYPES = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _MP4_BRANDS = {b"avif": "image/avif", b"heic": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
 
+# No zip file is one of these, whatever its sender says.
+_SIGNED = frozenset({UNKNOWN, *(media_type for _, _, media_type in _SIGNATURES)})
+
 # Types that text cannot be told apart by; the name decides between them.
 _TEXT_SUFFIXES = {
     "csv": "text/csv",
@@ -80,8 +84,6 @@ _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 # RFC 9110, 8.3.1: type "/" subtype, both tokens. Parameters are not kept.
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 
-UNKNOWN = "application/octet-stream"
-
 
 def parse_media_type(text: str | None) -> str:
     """Give a declared media type in lower case without parameters, or `UNKNOWN` where it is not one."""
@@ -104,8 +106,8 @@ def sniff(beginning: bytes, *, name: str, declared: str) -> str:
     if not beginning:
         return declared
     found = _signature(beginning)
-    if found == "application/zip" and declared.startswith("application/"):
-        return declared if declared != UNKNOWN else found  # office documents, jars and e-books are all zip files
+    if found == "application/zip" and declared.startswith("application/") and declared not in _SIGNED:
+        return declared  # office documents, jars and e-books are all zip files
     if found is not None:
         return found
     if _BINARY.search(beginning):

@@ -130,11 +130,12 @@ class MaintenanceService:
             below("updated_at", before),
         ]
         found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
-        joined = 0
-        for final in found:
-            with suppress(NotFound, Conflict):
-                joined += (await self._upload_service.join(final)).status is UploadStatus.COMPLETED
-        return joined
+        return await self._each(found, self._join)
+
+    async def _join(self, final: Upload) -> None:
+        with suppress(ChecksumMismatch, ContentTypeNotAllowed):
+            if (await self._upload_service.join(final)).status.is_open:
+                raise Conflict("its members are still coming")
 
     async def expire_uploads(self) -> int:
         """Drop unfinished uploads whose time is over."""

@@ -34,14 +34,14 @@ class Receiver:
         limit: int,
         checksum: Checksum | None,
         digest: LiveDigest | None,
-        inspect: Callable[[bytes], None],
+        inspect: Callable[[bytes], None] | None,
     ) -> None:
         self._body = body
         self._limit = limit
         self._checksum = checksum
         self.digest = digest
         self._inspect = inspect
-        self._sees_beginning = offset == 0
+        self._sees_beginning = offset == 0 and inspect is not None
         self.beginning = b""
         self.is_inspected = False
         self.received = 0
@@ -67,6 +67,6 @@ class Receiver:
         self._look(enough=self.is_done and 0 < self.received == self._limit)
 
     def _look(self, *, enough: bool) -> None:
-        if enough and self._sees_beginning and not self.is_inspected:
+        if enough and self._inspect is not None and self._sees_beginning and not self.is_inspected:
             self._inspect(self.beginning)
             self.is_inspected = True

@@ -252,8 +252,8 @@ class UploadService:
         return (await self._records.collection(TENANTS).get(SYSTEM, tenant_id)).limits
 
     async def _finish_empty(self, upload: Upload) -> Upload:
-        """An upload of no bytes has them all as soon as it is made."""
-        if upload.length != 0 or not upload.status.is_open:
+        """An upload of no bytes has them all as soon as it is made; a partial one waits all the same."""
+        if upload.length != 0 or not upload.status.is_open or upload.concatenation is Concatenation.PARTIAL:
             return upload
         moved = upload.advance(upload.writer, now=self._clock.now(), expires_at=upload.expires_at)
         return await self._finisher.finish(moved, sha256=await LiveDigest().hexdigest(), unsaved=True)
@@ -306,7 +306,10 @@ class UploadService:
             limit=upload.room(length_max=length_max),
             checksum=command.checksum,
             digest=self._digests.take(upload.id, offset=upload.offset),
-            inspect=lambda beginning: _check_type(beginning, upload, limits),
+            # A part has no beginning that would tell a type: the file that it becomes a part of has.
+            inspect=None
+            if upload.concatenation is Concatenation.PARTIAL
+            else lambda beginning: _check_type(beginning, upload, limits),
         )
         while True:
             fault: LighterageError | None = None

@@ -98,3 +98,39 @@ async def test_joining_is_carried_on_by_maintenance(world, anna):
     await world.product.maintenance.run_once()
 
     assert await world.content_of(await world.file_of(anna)) == b"abc"
+
+
+async def test_empty_partial_upload_is_no_file(world, anna):
+    """It has all its bytes at once, and waits for its final upload like any other."""
+    empty = await anna.tus.send("POST", "/files/", {**TUS, "Upload-Length": "0", "Upload-Concat": "partial"}, b"")
+    path = empty.headers["location"]
+
+    assert 0 == await anna.tus.offset(path)
+    assert [] == await world.files_of(anna)
+    answer = await final_of(anna, path, await partial(anna, b"hello"))
+    assert 201 == answer.status
+    assert b"hello" == await world.content_of(await world.file_of(anna))
+
+
+async def test_types_are_judged_by_the_whole_file(world, anna):
+    """The middle of a picture looks like nothing; only the final upload has a beginning."""
+    await world.limit(anna, content_types=("image/png",))
+    picture = b"\x89PNG\r\n\x1a\n" + b"middle and end"
+    parts = [await partial(anna, picture[:5]), await partial(anna, picture[5:])]
+
+    assert 201 == (await final_of(anna, *parts)).status
+    assert "image/png" == (await world.file_of(anna)).content_type
+
+
+async def test_types_that_are_not_taken_cannot_be_joined(world, anna):
+    """Nothing of it stays, and its room comes back."""
+    await world.limit(anna, content_types=("image/png",))
+    final = await final_of(anna, await partial(anna, b"hello"), await partial(anna, b"world"))
+    head = await anna.tus.send("HEAD", final.headers["location"], TUS)
+    world.clock.advance(seconds=8 * 86400)
+    await world.product.maintenance.run_once()
+    usage = await world.usage_of(anna)
+
+    assert 410 == head.status
+    assert [] == await world.files_of(anna)
+    assert (0, 0) == (usage.bytes_total, usage.bytes_in_flight)

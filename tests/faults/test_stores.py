@@ -12,7 +12,7 @@ import pytest
 
 from domain.upload import BodyEnd, NewUpload
 from tests.support.product import FakeBody, body, sha256
-from tests.support.product_faults import Mode, Plan, Rig, Sender
+from tests.support.product_faults import Joiner, Mode, Plan, Rig, Sender
 
 CONTENT = b"eleven bytes and a few more"
 CALLS_MIN = 8  # fewer calls than this would mean that the loop failed nothing of interest
@@ -57,5 +57,16 @@ async def test_upload_survives_a_fault_at_every_call(rig, monkeypatch, how, mode
 
     async def make() -> Sender:
         return Sender(rig, await rig.new_user(), **{"content": CONTENT} | UPLOADS[how])
+
+    await check_every_call(rig, mode, make)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", SOME, ids=lambda mode: mode.value)
+async def test_joining_survives_a_fault_at_every_call(rig, mode):
+    """Partial uploads and the final one: one file, and room for one, whatever breaks off."""
+
+    async def make() -> Joiner:
+        return Joiner(rig, await rig.new_user(), (b"hello ", b"world", b""))
 
     await check_every_call(rig, mode, make)

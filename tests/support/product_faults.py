@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +19,11 @@ from domain.blob import BlobWriter
 from domain.errors import LighterageError, StoreFull, StoreUnavailable
 from domain.event import FILE_EVENTS, FileEvent, FileEventAction
 from domain.file import FILES, File
-from domain.ids import TenantId
+from domain.ids import TenantId, UploadId
 from domain.page import Order, PageRequest
 from domain.principal import ALL_SCOPES, Principal
 from domain.tenant import USAGES, TenantRole, Usage
-from domain.upload import AppendBytes, NewUpload, Upload, UploadStatus
+from domain.upload import AppendBytes, Concatenation, CreateUpload, NewUpload, Upload, UploadStatus
 from domain.user import SigningKey
 from lighterage.assembly import KINDS
 from services.accounts import AccountService, SessionRules
@@ -113,7 +114,7 @@ class FailingRecords(Failing):
 
 class FailingBlobs(Failing):
     def __init__(self, real: Any, plan: Plan) -> None:
-        super().__init__(real, plan, ["create", "complete", "abort", "delete", "stat"])
+        super().__init__(real, plan, ["create", "complete", "abort", "delete", "stat", "concatenate"])
 
     async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes]) -> BlobWriter:
         kept: BlobWriter | None = None
@@ -155,7 +156,7 @@ class Rig:
             bus=bus,
             locks=locks,
             finisher=finisher,
-            concatenator=Concatenator(records=records, blobs=blobs, copying=self.blobs, locks=locks, finisher=finisher),
+            concatenator=Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
             clock=self.clock,
             rules=UploadRules(length_max=2**40, lifetime=LIFETIME, public_url="/files/"),
@@ -264,7 +265,8 @@ class Sender:
             return False
         self._acknowledge(found)
         self.upload = found
-        return found.status is UploadStatus.COMPLETED
+        is_partial = found.concatenation is Concatenation.PARTIAL
+        return found.is_whole if is_partial else found.status is UploadStatus.COMPLETED
 
     async def _append(self) -> None:
         assert self.upload is not None
@@ -294,6 +296,40 @@ class Sender:
         counters = (usage.file_count, usage.bytes_total, usage.bytes_in_flight)
         assert (1, len(self.content), 0) == counters
         assert [file.id] == [found.id for found in await self.rig.files_of(self.user)]
+
+
+@dataclass
+class Joiner:
+    """A client that sends two partial uploads and has them joined, with as many tries as it takes."""
+
+    rig: Rig
+    user: Principal
+    parts: tuple[bytes, ...]
+
+    async def send(self) -> None:
+        members = [await self._send_part(part) for part in self.parts]
+        command = CreateUpload(None, concatenation=Concatenation.FINAL, members=tuple(members))
+        final: Upload | None = None
+        for _ in range(TRIES_MAX):
+            if final is None:
+                final = await self.rig.attempt(lambda: self.rig.uploads.create(self.user, command, None))
+                continue
+            found = await self.rig.attempt(partial(self.rig.uploads.status, self.user, final.id))
+            if found is not None and found.status is UploadStatus.COMPLETED:
+                return
+            self.rig.clock.advance(seconds=61)
+            await self.rig.attempt(self.rig.maintenance.run_once)
+        raise AssertionError("the uploads are never joined")
+
+    async def _send_part(self, content: bytes) -> UploadId:
+        new = NewUpload("part", len(content), concatenation=Concatenation.PARTIAL)
+        sender = Sender(self.rig, self.user, content, ends=(4,), new=new)
+        await sender.send()
+        assert sender.upload is not None
+        return sender.upload.id
+
+    async def check(self) -> None:
+        await Sender(self.rig, self.user, b"".join(self.parts)).check()
 
 
 @asynccontextmanager
