@@ -157,14 +157,15 @@ async def test_old_once_keys_are_forgotten_beside_derived_fields(
     await check_once_is_bounded(records, monkeypatch, parcel("one"), PARCELS, "size_bytes")
 
 
-async def test_many_increments_at_once_beside_a_derived_field(records: MongoRecords) -> None:
+async def test_many_increments_at_once_beside_a_derived_field(mongo_url: str) -> None:
     """Compare-and-set for each, and yet none gives up."""
-    parcels = records.collection(PARCELS)
-    await parcels.add(parcel("one"))
+    async with MongoRecords.open(mongo_url, KINDS, database_name=mongo_server.fresh_name()) as records:
+        parcels = records.collection(PARCELS)
+        await parcels.add(parcel("one"))
 
-    await asyncio.gather(*(parcels.increment(TENANT, "parcel_one", {"opened": 1}) for _ in range(150)))
+        await asyncio.gather(*(parcels.increment(TENANT, "parcel_one", {"opened": 1}) for _ in range(120)))
 
-    assert (await parcels.get(TENANT, "parcel_one")).opened == 150
+        assert (await parcels.get(TENANT, "parcel_one")).opened == 120
 
 
 # ---- servers that are away
