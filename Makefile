@@ -25,7 +25,7 @@ web: web/dist/graphiql/index.html ## Build the pages for the browser (needs Node
 # The server runs without its pages: no Node.js, or a build that failed, must not keep it from starting.
 .PHONY: web-if-node
 web-if-node:
-	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
 		$(MAKE) --no-print-directory web || echo "The pages could not be built; the server starts without them."; \
 	else \
 		echo "Without Node.js 20+ and npm there is no page at /graphiql; the API runs all the same."; \
