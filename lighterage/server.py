@@ -38,8 +38,10 @@ class Server(uvicorn.Server):
             self._on_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn raises the signal again when it is done, which would end the process with every adapter still open.
         self._on_exit()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def open_socket(settings: Settings) -> socket.socket:

@@ -35,6 +35,13 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class _Loaders:
+    users: Loader[UserId, User]
+    files: Loader[FileId, File]
+    tenants: Loader[TenantId, Tenant]
+
+
+@dataclass(frozen=True, slots=True)
 class RequestContext:
     """
     Attributes:
@@ -47,31 +54,31 @@ class RequestContext:
     principal: Principal
     client: str
     request_id: str
-    _users: Loader[UserId, User] = field(init=False)
-    _files: Loader[FileId, File] = field(init=False)
-    _tenants: Loader[TenantId, Tenant] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_users", Loader(self._load_users))
-        object.__setattr__(self, "_files", Loader(self._load_files))
-        object.__setattr__(self, "_tenants", Loader(self._load_tenants))
+    _made: list[_Loaders] = field(init=False, default_factory=list)
 
     def renew(self) -> "RequestContext":
         """Give the same request with empty loaders."""
         return replace(self)
 
     @property
+    def _loaders(self) -> _Loaders:
+        # Made when first asked for: thousands of subscriptions hold a context that never loads anything itself.
+        if not self._made:
+            self._made.append(_Loaders(Loader(self._load_users), Loader(self._load_files), Loader(self._load_tenants)))
+        return self._made[0]
+
+    @property
     def file_size_max(self) -> int:
         return min(self.services.uploads.length_max, BIG_INT_MAX)
 
     async def find_user(self, user_id: UserId) -> User | None:
-        return await self._users.load(user_id)
+        return await self._loaders.users.load(user_id)
 
     async def find_file(self, file_id: FileId) -> File | None:
-        return await self._files.load(file_id)
+        return await self._loaders.files.load(file_id)
 
     async def get_tenant(self, tenant_id: TenantId) -> Tenant:
-        tenant = await self._tenants.load(tenant_id)
+        tenant = await self._loaders.tenants.load(tenant_id)
         if tenant is None:
             raise NotFound("tenant")
         return tenant

@@ -37,6 +37,7 @@ _RULES = (*specified_rules, MaybeNullValidationRule)
 class Document:
     """A document that passed; `operations` are its operations, in order."""
 
+    text: str
     node: DocumentNode
     measured: Measured
     operations: tuple[OperationDefinitionNode, ...]
@@ -97,7 +98,7 @@ class Documents:
         if errors:
             raise Refused(errors, ErrorCode.GRAPHQL_VALIDATION_FAILED)
         operations = tuple(one for one in node.definitions if isinstance(one, OperationDefinitionNode))
-        return Document(node, measured, operations)
+        return Document(text, node, measured, operations)
 
     def _parse(self, text: str) -> DocumentNode:
         try:

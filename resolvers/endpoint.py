@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from domain.errors import LighterageError
+from domain.errors import LighterageError, Unauthenticated
 from domain.principal import GUEST, Principal
 from resolvers.context import Facts, RequestContext
 from resolvers.execution import Engine, Operation, Prepared
@@ -51,6 +51,7 @@ from resolvers.wire import (
 from schema.errors import ErrorCode
 from services import Services
 
+RETRY_SECONDS = 2
 PREFLIGHT_SECONDS = "7200"  # as long as browsers keep one at most
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -255,8 +256,10 @@ class GraphQLEndpoint:
                 continue
             try:
                 await self._services.accounts.authenticate(token)
-            except LighterageError as error:
+            except Unauthenticated as error:
                 raise refused_by(error) from error
+            except LighterageError:
+                continue  # the records do not answer just now: that says nothing against the token
 
     # ---- WebSocket
 
@@ -357,10 +360,13 @@ def _refusal(error: Refused, media: str | None, *, status: int, headers: Mapping
 def _denial(scope: Scope) -> Response | None:
     """Give the answer to a token that is no good, or good for something else only."""
     error = scope.get("lighterage.authentication_error")
-    if isinstance(error, LighterageError):
+    if isinstance(error, Unauthenticated):
         # RFC 6750, 3.1: "invalid_token ... SHOULD respond with the HTTP 401 (Unauthorized) status code"
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         return _refusal(refused_by(error), JSON, status=401, headers=challenge)
+    if isinstance(error, LighterageError):
+        # Who it is could not be found out, which says nothing against the token.
+        return _refusal(refused_by(error), JSON, status=503, headers={"Retry-After": str(RETRY_SECONDS)})
     if _principal(scope).upload_id is not None:
         return _refusal(refused(ErrorCode.FORBIDDEN, "this token is good for one upload only"), JSON, status=403)
     return None

@@ -35,7 +35,7 @@ from schema.files import (
     UpdateFileInput,
     UpdateFilePayload,
 )
-from schema.pagination import Connection, connection
+from schema.pagination import Connection
 from services.files import UNCHANGED, FileChanges, FileQuery
 from services.files import FileOrder as FileOrderRecord
 from services.files import FileOrderField as FileOrderFieldRecord
@@ -62,11 +62,11 @@ async def list_files(
     async def count() -> int:
         return await service.count_files(principal, query)
 
-    return connection(
-        [File.from_domain(record) for record in found.page.items],
-        [found.cursor_of(record) for record in found.page.items],
+    return Connection(
+        nodes=[File.from_domain(record) for record in found.page.items],
         has_next=found.page.has_next,
         has_previous=found.page.has_previous,
+        cursor_at=lambda place: found.cursor_of(found.page.items[place]),
         count=count,
     )
 

@@ -12,7 +12,7 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from domain.errors import LighterageError
+from domain.errors import LighterageError, Unauthenticated
 from domain.principal import Principal
 from resolvers.context import RequestContext
 from resolvers.execution import Engine, Operation, Prepared
@@ -114,6 +114,20 @@ class SocketSession:
         principal: Who asks where connection_init brings no token.
     """
 
+    __slots__ = (
+        "_authenticate",
+        "_client",
+        "_context_for",
+        "_count",
+        "_engine",
+        "_operations",
+        "_principal",
+        "_rechecking",
+        "_rules",
+        "_socket",
+        "_timer",
+    )
+
     def __init__(
         self,
         socket: Socket,
@@ -135,6 +149,8 @@ class SocketSession:
         self._principal = principal
         self._client = client
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._rechecking: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve the socket to its end; cancels what is running then, and waits for it."""
@@ -147,6 +163,8 @@ class SocketSession:
             await self._close(end.code, end.reason)
         except Closed:
             pass
+        except LighterageError:
+            await self._close(INTERNAL_ERROR, "Try again in a moment")
         except Exception:
             # The boundary of this face for sockets.
             _log.exception("a socket failed")
@@ -185,7 +203,7 @@ class SocketSession:
     async def _log_in(self, token: str) -> None:
         try:
             self._principal = await self._authenticate(token)
-        except LighterageError as error:
+        except Unauthenticated as error:
             raise _Close(FORBIDDEN, "Forbidden") from error
         if self._principal.upload_id is not None:
             # A token for one upload is good for nothing else.
@@ -194,22 +212,35 @@ class SocketSession:
     # ---- messages
 
     async def _serve(self, token: str | None) -> None:
-        guard = None if token is None else asyncio.create_task(self._recheck(token))
+        if token is not None:
+            self._recheck_later(token)
         try:
             while True:
                 await self._handle(await self._receive())
         finally:
-            if guard is not None:
-                guard.cancel()
+            for pending in (self._timer, self._rechecking):
+                if pending is not None:
+                    pending.cancel()
+
+    def _recheck_later(self, token: str) -> None:
+        # A timer until it is time: thousands of sockets would hold a sleeping task each.
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._rules.recheck_seconds, self._begin_recheck, token)
+
+    def _begin_recheck(self, token: str) -> None:
+        self._rechecking = asyncio.ensure_future(self._recheck(token))
 
     async def _recheck(self, token: str) -> None:
         """Close when the token is no longer good: its time has passed, or its session or user was ended."""
         try:
-            while True:
-                await asyncio.sleep(self._rules.recheck_seconds)
-                await self._log_in(token)
+            await self._log_in(token)
         except _Close as end:
             await self._close(end.code, end.reason)
+            return
+        except LighterageError:
+            # The records do not answer just now: that says nothing against the token.
+            pass
+        self._recheck_later(token)
 
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message["type"]

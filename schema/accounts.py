@@ -18,7 +18,7 @@ from schema.enums import TenantRole
 from schema.errors import UserError
 from schema.fields import computed
 from schema.node import Node
-from schema.pagination import Connection, connection
+from schema.pagination import Connection
 from schema.scalars import URL, BigInt
 
 
@@ -137,12 +137,11 @@ def membership_page(
     async def count() -> int:
         return len(pairs)
 
-    nodes = [Membership.from_domain(*pair) for pair in pairs[start : start + first]]
-    return connection(
-        nodes,
-        cursors[start : start + first],
+    return Connection(
+        nodes=[Membership.from_domain(*pair) for pair in pairs[start : start + first]],
         has_next=start + first < len(pairs),
         has_previous=start > 0,
+        cursor_at=lambda place: cursors[start + place],
         count=count,
     )
 

@@ -27,10 +27,25 @@ class Edge(Generic[T]):
 
 @strawberry.type(description="One page of a list.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = strawberry.field(description="The nodes with their cursors.")
     nodes: list[T] = strawberry.field(description="The nodes alone.")
-    page_info: PageInfo = strawberry.field(description="What lies around the page.")
+    has_next: strawberry.Private[bool]
+    has_previous: strawberry.Private[bool]
+    # A cursor costs more than the rest of a row, and most pages need two of them.
+    cursor_at: strawberry.Private[Callable[[int], str]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @computed(description="The nodes with their cursors.")
+    def edges(self) -> list[Edge[T]]:
+        return [Edge(node=node, cursor=self.cursor_at(place)) for place, node in enumerate(self.nodes)]
+
+    @computed(description="What lies around the page.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=self.has_previous,
+            start_cursor=self.cursor_at(0) if self.nodes else None,
+            end_cursor=self.cursor_at(len(self.nodes) - 1) if self.nodes else None,
+        )
 
     @computed(
         description="How many there are in all pages. Counted when asked for; leave it out where you can.",
@@ -38,20 +53,3 @@ class Connection(Generic[T]):
     )
     async def total_count(self) -> int | None:
         return await self.count()
-
-
-def connection(
-    nodes: list[T], cursors: list[str], *, has_next: bool, has_previous: bool, count: Callable[[], Awaitable[int]]
-) -> Connection[T]:
-    """Make a page of nodes and the cursor of each."""
-    return Connection(
-        edges=[Edge(node=node, cursor=cursor) for node, cursor in zip(nodes, cursors, strict=True)],
-        nodes=nodes,
-        page_info=PageInfo(
-            has_next_page=has_next,
-            has_previous_page=has_previous,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        ),
-        count=count,
-    )

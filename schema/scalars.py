@@ -48,7 +48,9 @@ def _big_int_literal(node: ValueNode, _variables: object = None) -> BigInt:
 def write_timestamp(value: object) -> str:
     if not isinstance(value, datetime):
         raise GraphQLError("DateTime cannot represent this value")
-    return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def read_timestamp(value: object) -> datetime:

@@ -70,6 +70,18 @@ class Finisher:
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
         return completed
 
+    async def discard(self, upload: Upload, *, actor: Principal) -> None:
+        """Put the file of a completed upload into the trash, and end the upload."""
+        now = self._clock.now()
+        writes: list[Write] = [Save(UPLOADS, upload.close(UploadStatus.ABORTED, now=now), upload.revision)]
+        file = (await self._records.collection(FILES).get_many(upload.tenant_id, [upload.file_id])).get(upload.file_id)
+        if file is not None and file.deleted_at is None:
+            deleted = replace(file, deleted_at=now, updated_at=now)
+            event = file_event(replace(deleted, revision=file.revision + 1), FileEventAction.DELETED, actor=actor)
+            writes = [Save(FILES, deleted, file.revision), Add(FILE_EVENTS, event, if_absent=True), *writes]
+        await self._records.write(*writes)
+        self._bus.publish(FilesChanged(TenantId(upload.tenant_id)))
+
     async def _complete(self, upload: Upload, *, unsaved: bool) -> tuple[Upload, Blob]:
         try:
             return upload, await self._blobs.complete(upload.writer)

@@ -423,11 +423,12 @@ class UploadService:
 
     async def terminate(self, principal: Principal, upload_id: UploadId) -> None:
         """
-        End an unfinished upload and remove its bytes.
+        End an upload: an unfinished one's bytes are removed, a finished one's file is put into the trash.
+
+        tus 1.0, termination: "The Client can use this extension to delete completed and unfinished uploads".
 
         Raises:
             UploadExpired: It was ended before.
-            Conflict: It is complete; then the file is what can be deleted.
         """
         await self._find(principal, upload_id)
         holding = self._locks.hold(upload_id, on_contention=_ignore, patience_seconds=LOCK_PATIENCE_SECONDS)
@@ -435,9 +436,10 @@ class UploadService:
             upload = await self._held(principal, upload_id, hold)
             if upload.status.is_gone:
                 raise UploadExpired
-            if not upload.status.is_open:
-                raise Conflict("the upload is complete; delete the file instead")
-            await self.drop(upload, UploadStatus.ABORTED)
+            if upload.status.is_open:
+                await self.drop(upload, UploadStatus.ABORTED)
+            else:
+                await self._finisher.discard(upload, actor=principal)
 
     async def drop(self, upload: Upload, status: UploadStatus) -> None:
         """Record that an unfinished upload is over, give its room back, then remove its bytes."""

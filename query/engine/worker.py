@@ -16,13 +16,11 @@ from typing import Final
 
 import duckdb
 
-from query.dialect.check import check
 from query.dialect.nodes import Type
-from query.dialect.parser import parse
 from query.engine.connection import Interrupted, Limits, connect
 from query.engine.execution import Execution, Job, Stopped
 from query.engine.frames import Frame, receive, rows_head, send
-from query.engine.opening import Opened, open_input
+from query.engine.opening import open_input
 from query.engine.request import Request
 from query.engine.sources import RemoteSource
 from query.errors import QueryError

@@ -221,15 +221,6 @@ async def test_termination_gives_the_room_back(world, anna):
     assert (await anna.tus.send("DELETE", path, TUS)).status == 410
 
 
-async def test_finished_upload_cannot_be_terminated(world, anna):
-    """Then the file is what can be deleted."""
-    path = (await anna.upload(b"hello")).headers["location"]
-    answer = await anna.tus.send("DELETE", path, TUS)
-
-    assert (answer.status, answer.problem["code"]) == (409, "conflict")
-    assert await world.content_of(await world.file_of(anna)) == b"hello"
-
-
 # ---- limits of the tenant
 
 
@@ -305,3 +296,16 @@ async def test_type_cannot_be_smuggled_in_by_small_pieces(world, anna):
     assert await world.files_of(anna) == []
     assert (usage.bytes_total, usage.bytes_in_flight) == (0, 0)
     assert (await anna.tus.send("HEAD", path, TUS)).status == 410
+
+
+async def test_termination_of_a_finished_upload_puts_its_file_into_the_trash(world, anna):
+    """tus 1.0, termination: "MUST respond with the 204 No Content status", and what is gone stays gone."""
+    answer = await anna.upload(b"hello")
+    path = answer.headers["location"]
+    ended = await anna.tus.send("DELETE", path, TUS)
+    again = await anna.tus.send("DELETE", path, TUS)
+
+    assert (204, 410) == (ended.status, again.status)
+    file = await world.file_of(anna)
+    assert file.deleted_at == world.clock.now()
+    assert b"hello" == await world.content_of(file)

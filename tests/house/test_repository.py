@@ -1,13 +1,14 @@
 """The repository itself: its licence, what must not stand in a tracked file, its locks, its change notes."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.sources import ROOMS, read, tracked_files
+from tests.support.sources import ROOMS, ROOT, read, tracked_files
 
 # Written in pieces, since this file is tracked too.
 HOSTS = (
@@ -40,6 +41,14 @@ def texts():
             continue
 
 
+def test_git_passes_over_no_module():
+    """A module that an ignore rule names works on one machine only: `git add` leaves it out without a word."""
+    ignored = ["git", "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *ROOMS, "tests"]
+    listing = subprocess.run(ignored, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert [path for path in listing.split("\0") if path.endswith(".py")] == []
+
+
 def test_licence_is_apache():
     """The same in the text, in the package and in the pages."""
     assert "Apache License\n                           Version 2.0" in read("LICENSE")
@@ -63,7 +72,7 @@ def test_no_file_names_a_registry_or_a_machine():
 @pytest.mark.parametrize(
     ("lock", "declared"),
     [
-        ("requirements.txt", _PROJECT["dependencies"]),
+        ("requirements.txt", _PROJECT["dependencies"] + _PROJECT["optional-dependencies"]["build"]),
         ("requirements-dev.txt", _PROJECT["dependencies"] + _PROJECT["optional-dependencies"]["dev"]),
     ],
 )

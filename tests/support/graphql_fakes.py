@@ -19,6 +19,7 @@ from domain.errors import (
     LighterageError,
     NotFound,
     SqlInvalid,
+    StoreUnavailable,
     TokenExpired,
     TokenInvalid,
 )
@@ -80,9 +81,16 @@ def file(name: str = "report.csv", *, owner: User = ANNA, tenant: Tenant = ACME,
 class FakeAccounts:
     def __init__(self) -> None:
         self.ended: set[str] = set()
+        self.outages = 0
+        self.back = asyncio.Event()
         self.batches: list[list[UserId]] = []
 
     async def authenticate(self, access_token: str) -> Principal:
+        if self.outages:
+            self.outages -= 1
+            if not self.outages:
+                self.back.set()
+            raise StoreUnavailable("database")
         if access_token == "expired":
             raise TokenExpired("the token has expired")
         if access_token == "for-one-upload":

@@ -8,6 +8,9 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from typing import Any
+
+import typer.main
 
 from domain.errors import LighterageError
 from tests.support.sources import ROOT, modules, read
@@ -82,7 +85,30 @@ def settings_table() -> str:
     return table.strip()
 
 
+def commands_table() -> str:
+    """Give each command with what it takes."""
+    cli = importlib.import_module("lighterage.cli")
+    group = typer.main.get_command(cli.app)
+    lines = [_row("command", "what it does"), _row("---", "---")]
+    for name, command in sorted(getattr(group, "commands").items()):  # noqa: B009 (a group has them, its base has not)
+        usage = " ".join([f"lighterage {name}", *filter(None, map(_usage, command.params))])
+        lines.append(_row(f"`{usage}`", (command.help or "").strip()))
+    return "\n".join(lines)
+
+
+def _usage(parameter: Any) -> str:
+    name = parameter.name
+    if parameter.param_type_name == "argument":
+        return str(name).upper()
+    if parameter.name == "help":
+        return ""
+    option = max(parameter.opts, key=len)
+    text = option if parameter.is_flag else f"{option} {parameter.name.upper()}"
+    return text if parameter.required and not parameter.envvar else f"[{text}]"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/commands.md": commands_table,
     "docs/reference/errors.md": errors_table,
     "docs/reference/settings.md": settings_table,
 }

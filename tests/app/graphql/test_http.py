@@ -192,6 +192,16 @@ async def test_a_bad_token_is_401(client: Client, token: str, accept: str) -> No
     )
 
 
+async def test_an_outage_is_not_the_tokens_fault(client: Client, services: Fakes) -> None:
+    """401 would make a client throw a good token away."""
+    services.accounts.outages = 1
+
+    response = await client.send(who="ben", json={"query": "{ __typename }"})
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+    assert response.json()["errors"][0]["extensions"]["reason"] == "store_unavailable"
+
+
 async def test_a_persisted_query_is_not_found(client: Client) -> None:
     """The code that Apollo's clients wait for, to send the text instead."""
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}

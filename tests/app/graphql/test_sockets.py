@@ -252,6 +252,26 @@ async def test_a_token_that_stops_being_good_closes_with_4403(serve_with: Callab
         assert await socket.closed_with() == (4403, "Forbidden")
 
 
+async def test_an_outage_ends_nothing(serve_with: Callable[..., str], services: Fakes) -> None:
+    """That the records do not answer for a moment says nothing against a token."""
+    async with open_socket(serve_with(sockets=SocketRules(recheck_seconds=0.001))) as socket:
+        await socket.log_in("ben")
+        services.accounts.outages = 3
+        await services.accounts.back.wait()
+        await socket.subscribe("{ viewer { username } }")
+
+        assert (await socket.receive())["payload"] == {"data": {"viewer": {"username": "ben"}}}
+
+
+async def test_an_outage_at_the_log_in_is_not_the_tokens_fault(address: str, services: Fakes) -> None:
+    """4403 would make a client throw a good token away."""
+    services.accounts.outages = 1
+    async with open_socket(address) as socket:
+        await socket.send(type="connection_init", payload={"Authorization": "Bearer ben"})
+
+        assert (await socket.closed_with())[0] == 4500
+
+
 async def test_a_socket_runs_so_many_operations(serve_with: Callable[..., str], services: Fakes) -> None:
     """The one too many is refused; the others go on."""
     async with open_socket(serve_with(sockets=SocketRules(operations_max=2))) as socket:
