@@ -110,6 +110,25 @@ class BlobStore(Protocol):
         ...
 
 
+class ReportingBlobStore(Protocol):
+    """A store that says during an append how far it is durable: a process that dies loses less than the request."""
+
+    async def append(
+        self,
+        writer: BlobWriter,
+        chunks: AsyncIterator[bytes],
+        *,
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+    ) -> BlobWriter:
+        """
+        Do as BlobStore.append does, and hand each writer that reaches further to `on_durable`, to be recorded.
+
+        It is awaited between two chunks, now and then. What it raises ends the append; what it recorded stays valid,
+        as `writer` does. Not for bytes that a checksum at the end may still refuse.
+        """
+        ...
+
+
 class CopyingBlobStore(Protocol):
     """A store that makes one blob of others by itself, so that their bytes need not come out and go in again."""
 

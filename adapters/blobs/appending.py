@@ -52,6 +52,7 @@ class Appending:
         staging: Prefix of the keys of this blob's tails.
         object_headers: Of the finished object, when it is stored in one piece.
         tail_headers: Of a tail.
+        on_durable: Told of every part that follows on what it was told before.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Appending:
         begin_multipart: Callable[[], Awaitable[str]],
         object_headers: Mapping[str, str],
         tail_headers: Mapping[str, str],
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
     ) -> None:
         self._bucket, self._writer, self._key, self._staging = bucket, writer, key, staging
         self._plan, self._memory, self._spool = plan, memory, spool
         self._begin_multipart, self._object_headers = begin_multipart, object_headers
-        self._tail_headers = tail_headers
+        self._tail_headers, self._on_durable = tail_headers, on_durable
+        self._reported = 0  # parts of this append
         self._progress = Progress.of(writer)
         self._upload_id = self._progress.upload_id
         self._offset = self._progress.parts_size  # where the part that is being filled begins
@@ -104,6 +107,7 @@ class Appending:
             chunk = chunk[len(piece) :]
             if part.size >= self._part_size and not self._is_whole(part):
                 await self._send_part(part)
+                await self._report()
 
     async def _begin_part(self) -> Part:
         length = self._writer.length
@@ -160,6 +164,17 @@ class Appending:
         for _, sending in self._sendings:
             if sending.task.done() and isinstance(result := sending.task.result(), (StoreFull, StoreUnavailable)):
                 raise await self._fault(result) from result
+
+    async def _report(self) -> None:
+        receipts: list[Receipt] = []
+        for number, sending in self._sendings:
+            if not sending.task.done() or not isinstance(etag := sending.task.result(), str):
+                break
+            receipts.append(Receipt(number, sending.size, etag))
+        reached = self._advanced(receipts, self._progress.garbage)
+        if self._on_durable is not None and reached is not None and len(receipts) > self._reported:
+            self._reported = len(receipts)
+            await self._on_durable(reached)
 
     async def finish(self) -> BlobWriter:
         """

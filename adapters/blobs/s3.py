@@ -71,7 +71,13 @@ class S3Blobs:
         self._plan.size_of(1, length=length, offset=0)
         return BlobWriter(key, content_type, length=length, state=Progress(secrets.token_hex(8)).to_state())
 
-    async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes]) -> BlobWriter:
+    async def append(
+        self,
+        writer: BlobWriter,
+        chunks: AsyncIterator[bytes],
+        *,
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+    ) -> BlobWriter:
         """
         Send parts while the next bytes come. A cancellation stops what is on its way and leaves the writer valid.
         """
@@ -86,6 +92,7 @@ class S3Blobs:
             begin_multipart=lambda: self._begin_multipart(writer),
             object_headers={**self._object_headers(writer), **self._encryption_headers()},
             tail_headers=self._encryption_headers(),
+            on_durable=on_durable,
         )
         try:
             async for chunk in chunks:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from adapters.blobs import local
 from adapters.blobs.local import LocalBlobs
 from adapters.blobs.s3 import S3Blobs
-from domain.blob import Blob, BlobKey, BlobStore
+from domain.blob import Blob, BlobKey, BlobStore, BlobWriter
 from domain.errors import ChecksumMismatch, Conflict, NotFound
 from tests.support.blobs import KEY, MIB, Record, body, read, sha256, some_bytes
 
@@ -113,6 +114,28 @@ async def test_a_cancelled_append_leaves_the_writer_valid(blobs: BlobStore, afte
     with pytest.raises(asyncio.CancelledError):
         await task
 
+    await record.finish(content)
+    assert sha256(content) == sha256(await read(blobs, KEY))
+
+
+async def test_what_was_reported_outlives_the_append(blobs: AnyBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies in a long request loses only what came after its last report."""
+    monkeypatch.setattr(local, "REPORT_BYTES", 4 * MIB)
+    content = some_bytes(26 * MIB)
+    record = await Record.begin(blobs, length=len(content))
+    await record.append(content[:1000])
+    reports: list[int] = []
+
+    async def save(writer: BlobWriter) -> None:
+        reports.append(writer.size_bytes)
+        record.save(writer)
+
+    with pytest.raises(ConnectionError):
+        await blobs.append(record.writer, body(content[1000 : 24 * MIB], ends_with=ConnectionError()), on_durable=save)
+
+    assert len(reports) > 1
+    assert sorted(set(reports)) == reports
+    assert 5 * MIB <= record.size_bytes < 24 * MIB
     await record.finish(content)
     assert sha256(content) == sha256(await read(blobs, KEY))
 
