@@ -76,8 +76,9 @@ class BlobStore(Protocol):
         """
         Make the blob readable under its key, whole or not at all. Repeating it gives the same blob.
 
-        Conflict where another blob has the key; it stays as it is. A blob whose last byte was appended may be readable
-        before this call, but never one that lacks a byte.
+        Conflict where another blob has the key; it stays as it is. It may be one that an earlier append of this upload
+        became, and nobody recorded: who makes sure that nobody will may delete it, and complete again. A blob whose
+        last byte was appended may be readable before this call, but never one that lacks a byte.
         """
         ...
 

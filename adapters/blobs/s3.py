@@ -18,11 +18,11 @@ from typing import Any, Self
 
 import boto3
 
-from adapters.blobs.appending import ID_NAME, Appending
+from adapters.blobs.appending import ID_NAME, MARK_NAME, Appending
 from adapters.blobs.bucket import Bucket, Refused, S3Settings
-from adapters.blobs.copying import Copying, plan_copies
+from adapters.blobs.copying import Copying, plan_copies, size_of
 from adapters.blobs.keys import check_key
-from adapters.blobs.parts import Memory, Part, PartPlan
+from adapters.blobs.parts import PART_SIZE_BYTES_MIN, Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
 from domain.blob import Blob, BlobKey, BlobWriter
 from domain.clock import Clock
@@ -119,7 +119,7 @@ class S3Blobs:
                 etag = await self._put_tail_whole(writer, progress)
         except Refused as refusal:
             # NoSuchUpload, no tail, or the key is taken: by ourselves, when the first answer was lost.
-            return await self._finished(writer, progress, refusal)
+            return await self._find_finished(writer, progress, refusal)
         return Blob(writer.key, writer.size_bytes, etag)
 
     async def _complete_multipart(self, writer: BlobWriter, progress: Progress) -> str:
@@ -146,6 +146,7 @@ class S3Blobs:
             if part.size != writer.size_bytes:
                 raise StoreUnavailable("blob store")
             condition = {"if-none-match": "*"} if self._settings.conditional_writes else {}
+            condition[f"x-amz-meta-{MARK_NAME}"] = progress.mark
             headers = {**self._object_headers(writer), **self._encryption_headers(), **condition}
             return await self._bucket.put(self._object_key(writer.key), part, headers=headers)
         except OSError as error:
@@ -153,12 +154,13 @@ class S3Blobs:
         finally:
             part.close()
 
-    async def _finished(self, writer: BlobWriter, progress: Progress, refusal: Refused) -> Blob:
+    async def _find_finished(self, writer: BlobWriter, progress: Progress, refusal: Refused) -> Blob:
         try:
             found = await self._bucket.call("head_object", Key=self._object_key(writer.key))
         except Refused:
             raise StoreUnavailable("blob store") from refusal
-        if found["Metadata"].get(ID_NAME) != progress.id or found["ContentLength"] != writer.size_bytes:
+        ours = {ID_NAME: progress.id, MARK_NAME: progress.mark}
+        if not ours.items() <= found["Metadata"].items() or found["ContentLength"] != writer.size_bytes:
             raise Conflict("another blob is stored under this key") from refusal
         return _blob(writer.key, found)
 
@@ -189,10 +191,12 @@ class S3Blobs:
             with contextlib.suppress(StoreFull, StoreUnavailable, Refused):
                 await self._bucket.call("delete_object", Key=key)
 
-    async def _begin_multipart(self, writer: BlobWriter) -> str:
+    async def _begin_multipart(self, writer: BlobWriter) -> tuple[str, str]:
+        """Give the id of a new upload, and the mark of what it will make."""
+        mark = secrets.token_hex(8)
         arguments: dict[str, Any] = {
             "ContentType": writer.content_type,
-            "Metadata": {ID_NAME: str(writer.state["id"])},
+            "Metadata": {ID_NAME: str(writer.state["id"]), MARK_NAME: mark},
             "StorageClass": self._settings.storage_class,
             "ServerSideEncryption": self._settings.sse,
             "SSEKMSKeyId": self._settings.sse_kms_key_id,
@@ -202,7 +206,7 @@ class S3Blobs:
             answer = await self._bucket.call("create_multipart_upload", Key=self._object_key(writer.key), **given)
         except Refused as refusal:
             raise StoreUnavailable("blob store") from refusal
-        return str(answer["UploadId"])
+        return str(answer["UploadId"]), mark
 
     async def _copy_tail(self, key: str, progress: Progress, tail: Tail) -> Receipt:
         """Make the tail the last part."""
@@ -219,10 +223,12 @@ class S3Blobs:
         blobs = await asyncio.gather(*(self.stat(key) for key in sources))
         total = sum(blob.size_bytes for blob in blobs)
         # Short ones are sooner read than copied; and parts that must be equal cannot follow the sources' ends.
-        if writer.size_bytes or total <= self._settings.part_size_bytes or total != writer.length or self._plan.equal:
+        if writer.size_bytes or total <= self._settings.part_size_bytes or self._plan.equal:
             return await self.append(writer, self._read_all(sources))
         parts = plan_copies([blob.size_bytes for blob in blobs])
-        upload_id = await self._begin_multipart(writer)
+        # Only the last part of the blob may be short, and more may follow.
+        last = parts.pop() if total != writer.length and size_of(parts[-1]) < PART_SIZE_BYTES_MIN else None
+        upload_id, mark = await self._begin_multipart(writer)
         copying = Copying(
             self._bucket,
             key=self._object_key(writer.key),
@@ -232,7 +238,9 @@ class S3Blobs:
             spool=self._spool,
         )
         receipts = await copying.run(parts)
-        return replace(Progress.of(writer), upload_id=upload_id, receipts=receipts).advance(writer)
+        progress = replace(Progress.of(writer), upload_id=upload_id, attempt=mark, receipts=receipts)
+        copied = progress.advance(writer)
+        return await self.append(copied, copying.read(last)) if last else copied
 
     async def _read_all(self, keys: Sequence[BlobKey]) -> AsyncIterator[bytes]:
         for key in keys:

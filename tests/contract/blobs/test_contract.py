@@ -166,6 +166,24 @@ async def test_a_blob_never_replaces_another(blobs: BlobStore, size: int) -> Non
     assert await read(blobs, KEY) == b"first"
 
 
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "unknown"])
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_a_try_that_was_not_recorded_is_in_the_way(blobs: BlobStore, size: int, declared: bool) -> None:
+    """Its blob may hold other bytes. Whoever made sure that nobody will record it any more deletes it, and repeats."""
+    record = await Record.begin(blobs, length=size if declared else None)
+    tried = await blobs.append(record.writer, body(b"\xff" * size))
+    await blobs.complete(tried)
+    await record.append(some_bytes(size))
+
+    with pytest.raises(Conflict):
+        await record.complete()
+
+    assert b"\xff" * size == await read(blobs, KEY)
+    await blobs.delete(KEY)
+    await record.complete()
+    assert sha256(some_bytes(size)) == sha256(await read(blobs, KEY))
+
+
 @pytest.mark.parametrize("size", [0, 10, 6 * MIB])
 async def test_an_aborted_blob_is_gone(blobs: BlobStore, size: int) -> None:
     record = await Record.begin(blobs)
@@ -190,10 +208,11 @@ async def test_an_aborted_blob_of_known_length_is_gone(blobs: BlobStore, size: i
         await blobs.stat(KEY)
 
 
-@pytest.mark.parametrize("size", [10, 6 * MIB])
-async def test_a_whole_append_that_was_not_recorded_is_written_over(blobs: BlobStore, size: int) -> None:
+@pytest.mark.parametrize("size", [10, 4 * MIB, 6 * MIB])
+async def test_a_last_append_that_was_not_recorded_is_written_over(blobs: BlobStore, size: int) -> None:
     record = await Record.begin(blobs, length=size)
-    await blobs.append(record.writer, body(b"\xff" * size))
+    await record.append(some_bytes(size)[:5])
+    await blobs.append(record.writer, body(b"\xff" * (size - 5)))
 
     blob = await record.finish(some_bytes(size))
 
@@ -313,13 +332,14 @@ CONCATENATED = [
 ]
 
 
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "unknown"])
 @pytest.mark.parametrize("sizes", CONCATENATED, ids=str)
-async def test_blobs_are_made_one(blobs: AnyBlobs, sizes: list[int]) -> None:
+async def test_blobs_are_made_one(blobs: AnyBlobs, sizes: list[int], declared: bool) -> None:
     keys = [BlobKey(f"anna/part{number}/name") for number in range(len(sizes))]
     contents = [some_bytes(size, seed=number) for number, size in enumerate(sizes)]
     for key, content in zip(keys, contents, strict=True):
         await (await Record.begin(blobs, key, length=len(content))).finish(content)
-    record = await Record.begin(blobs, length=sum(sizes))
+    record = await Record.begin(blobs, length=sum(sizes) if declared else None)
 
     record.save(await blobs.concatenate(record.writer, keys))
 

@@ -27,6 +27,23 @@ async def test_a_small_file_costs_one_request(bench: Bench) -> None:
     assert {f"blobs/{KEY}"} == bench.objects
 
 
+@pytest.mark.parametrize("fault", [Fault.LOSE, Fault.NO_ETAG, Fault.SLOW_DOWN])
+@pytest.mark.parametrize("before", [0, 5])
+async def test_a_small_file_whose_answer_was_lost_is_stored_once(bench: Bench, fault: Fault, before: int) -> None:
+    """The second try finds what the first has stored, and must know it."""
+    async with bench.failing() as blobs:
+        content = some_bytes(16_384)
+        record = await Record.begin(blobs, length=len(content))
+        await record.append(content[:before])
+        bench.proxy.fail(fault, at=2 if before else 1)
+        await record.append(content[before:])
+        blob = await record.complete()
+
+    assert blob == await bench.healthy.stat(KEY)
+    assert content == await read(bench.healthy, KEY)
+    await bench.check_nothing_stayed(KEY)
+
+
 async def test_a_multipart_upload_begins_with_the_first_part(bench: Bench) -> None:
     async with bench.failing() as blobs:
         record = await Record.begin(blobs, length=20 * MIB)
