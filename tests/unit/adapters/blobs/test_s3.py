@@ -205,6 +205,39 @@ async def test_what_finds_no_memory_waits_in_files(bench: Bench, tmp_path: Path)
 
 
 @pytest.mark.slow
+async def test_many_slow_clients_hold_no_more_memory_than_is_allowed(bench: Bench) -> None:
+    """And a fast one beside them is not held up by them."""
+    slow = 150
+    async with bench.make(replace(bench.settings, part_slots_max=1)) as blobs:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def dripping(content: bytes) -> AsyncIterator[bytes]:
+            for start in range(0, len(content), 20_000):
+                yield content[start : start + 20_000]
+                if start == 60_000:
+                    begun.release()
+                    await go_on.wait()
+
+        async def upload(number: int) -> None:
+            record = await Record.begin(blobs, BlobKey(f"slow/{number}"), length=100_000)
+            record.save(await blobs.append(record.writer, dripping(some_bytes(100_000, seed=number))))
+            await record.complete()
+
+        tasks = [asyncio.create_task(upload(number)) for number in range(slow)]
+        for _ in tasks:
+            await begun.acquire()
+        assert 0 <= blobs.memory_free_bytes < 100_000
+        await (await Record.begin(blobs, length=6 * MIB)).finish(some_bytes(6 * MIB))
+        go_on.set()
+        await asyncio.gather(*tasks)
+
+        assert blobs.memory_free_bytes == 5 * MIB
+    assert sha256(some_bytes(6 * MIB)) == sha256(await read(bench.healthy, KEY))
+    for number in range(0, slow, 10):
+        assert some_bytes(100_000, seed=number) == await read(bench.healthy, BlobKey(f"slow/{number}"))
+
+
+@pytest.mark.slow
 async def test_memory_does_not_grow_with_the_body(bench: Bench) -> None:
     chunk = bytes(65_536)
 
