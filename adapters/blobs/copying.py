@@ -106,7 +106,9 @@ class Copying:
                     return replace(receipt, etag=await self._copy(number, spans[0]))
                 return replace(receipt, etag=await self._put_together(number, spans))
             except Refused as refusal:
-                raise (NotFound("blob") if refusal.code == "NoSuchKey" else StoreUnavailable("blob store")) from refusal
+                raise (
+                    NotFound("blob") if refusal.reason == "NoSuchKey" else StoreUnavailable("blob store")
+                ) from refusal
 
     async def _copy(self, number: int, span: Span) -> str:
         answer = await self._bucket.call(

@@ -195,7 +195,7 @@ class S3Blobs:
         """Give the id of a new upload, and the mark of what it will make."""
         mark = secrets.token_hex(8)
         arguments: dict[str, Any] = {
-            "ContentType": writer.content_type,
+            "ContentType": _header_value(writer.content_type),
             "Metadata": {ID_NAME: str(writer.state["id"]), MARK_NAME: mark},
             "StorageClass": self._settings.storage_class,
             "ServerSideEncryption": self._settings.sse,
@@ -324,7 +324,7 @@ class S3Blobs:
         return f"{self._settings.prefix}{STAGING}{key}/"
 
     def _object_headers(self, writer: BlobWriter) -> dict[str, str]:
-        headers = {"content-type": writer.content_type, f"x-amz-meta-{ID_NAME}": str(writer.state["id"])}
+        headers = {"content-type": _header_value(writer.content_type), f"x-amz-meta-{ID_NAME}": str(writer.state["id"])}
         if self._settings.storage_class:
             headers["x-amz-storage-class"] = self._settings.storage_class
         return headers
@@ -339,6 +339,12 @@ class S3Blobs:
 
 def _blob(key: BlobKey, found: dict[str, Any]) -> Blob:
     return Blob(key, found["ContentLength"], str(found["ETag"]).strip('"'))
+
+
+def _header_value(content_type: str) -> str:
+    """Clients choose it: what no header can hold must not fail their uploads."""
+    is_safe = content_type.isascii() and content_type.isprintable() and content_type.strip()
+    return content_type if is_safe else "application/octet-stream"
 
 
 @contextlib.contextmanager

@@ -46,6 +46,34 @@ async def test_appends_of_any_length_make_one_blob(blobs: BlobStore, seed: int) 
     assert sha256(content) == sha256(await read(blobs, KEY))
 
 
+@pytest.mark.parametrize("size", [3, 6 * MIB])
+async def test_every_character_of_a_key_comes_through(blobs: AnyBlobs, size: int) -> None:
+    key = BlobKey("!\"#$%&'()*+-.0:;<=>?@A[]^_`a{|}/%2F+%20?x=y&z#f")
+    record = await Record.begin(blobs, key)
+    await record.append(some_bytes(size))
+    await record.append(b"tail")
+    await record.complete()
+
+    joined = await Record.begin(blobs, BlobKey(f"copy/{key}"), length=size + 4)
+    joined.save(await blobs.concatenate(joined.writer, [key]))
+    await joined.complete()
+
+    for stored in (key, joined.writer.key):
+        assert some_bytes(size) + b"tail" == await read(blobs, stored)
+        await blobs.delete(stored)
+
+
+@pytest.mark.parametrize("content_type", ["a  b", "text/plain; charset=ü", "x\r\ny: z", "", " "])
+@pytest.mark.parametrize("length", [3, None])
+async def test_no_content_type_fails_an_upload(blobs: BlobStore, content_type: str, length: int | None) -> None:
+    record = Record(blobs, await blobs.create(KEY, content_type=content_type, length=length))
+
+    await record.append(b"abc")
+    await record.complete()
+
+    assert await read(blobs, KEY) == b"abc"
+
+
 async def test_creating_stores_nothing_and_may_be_repeated(blobs: BlobStore) -> None:
     first = await blobs.create(KEY, content_type="text/plain", length=5)
     second = await blobs.create(KEY, content_type="text/plain", length=5)
