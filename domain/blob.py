@@ -5,7 +5,7 @@ A store takes bytes in order at the end of an unfinished blob and says how many 
 into parts, and what it keeps for that, is its own affair: an opaque state that the caller records for it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NewType, Protocol
@@ -90,7 +90,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """
         Yield the bytes from `start` up to `end` (exclusive), in chunks of 1 byte to 1 MiB; none behind the blob's end.
 

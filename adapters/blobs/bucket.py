@@ -8,7 +8,7 @@ import asyncio
 import http.client
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -249,8 +249,8 @@ class Bucket:
 
         return await self._retrying(attempt)
 
-    async def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield an object's bytes in chunks of at most READ_BYTES; one that breaks off is gone on with."""
+    async def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield an object's bytes in chunks of at most READ_BYTES; a stream that breaks off is gone on with."""
         condition: dict[str, str] = {}
         tries = 0
         while end is None or start < end:

@@ -6,7 +6,7 @@ Only what is too short for a part of its own passes through this process: at mos
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,9 +106,9 @@ class Copying:
                     return replace(receipt, etag=await self._copy(number, spans[0]))
                 return replace(receipt, etag=await self._put_together(number, spans))
             except Refused as refusal:
-                raise (
-                    NotFound("blob") if refusal.reason == "NoSuchKey" else StoreUnavailable("blob store")
-                ) from refusal
+                if refusal.reason == "NoSuchKey":
+                    raise NotFound("blob") from refusal
+                raise
 
     async def _copy(self, number: int, span: Span) -> str:
         answer = await self._bucket.call(
@@ -133,7 +133,9 @@ class Copying:
         finally:
             part.close()
 
-    async def read(self, spans: Sequence[Span]) -> AsyncIterator[bytes]:
+    async def read(self, spans: Sequence[Span]) -> AsyncGenerator[bytes, None]:
         for span in spans:
-            async for chunk in self._bucket.read(self._sources[span.source], start=span.start, end=span.end):
-                yield chunk
+            source = self._bucket.read(self._sources[span.source], start=span.start, end=span.end)
+            async with contextlib.aclosing(source) as chunks:
+                async for chunk in chunks:
+                    yield chunk

@@ -9,7 +9,7 @@ parts, and nothing that a recorded writer names is ever written again or removed
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -224,7 +224,8 @@ class S3Blobs:
         total = sum(blob.size_bytes for blob in blobs)
         # Short ones are sooner read than copied; and parts that must be equal cannot follow the sources' ends.
         if writer.size_bytes or total <= self._settings.part_size_bytes or self._plan.equal:
-            return await self.append(writer, self._read_all(sources))
+            async with contextlib.aclosing(self._read_all(sources)) as chunks:
+                return await self.append(writer, chunks)
         parts = plan_copies([blob.size_bytes for blob in blobs])
         # Only the last part of the blob may be short, and more may follow.
         last = parts.pop() if total != writer.length and size_of(parts[-1]) < PART_SIZE_BYTES_MIN else None
@@ -240,20 +241,25 @@ class S3Blobs:
         receipts = await copying.run(parts)
         progress = replace(Progress.of(writer), upload_id=upload_id, attempt=mark, receipts=receipts)
         copied = progress.advance(writer)
-        return await self.append(copied, copying.read(last)) if last else copied
+        if last is None:
+            return copied
+        async with contextlib.aclosing(copying.read(last)) as chunks:
+            return await self.append(copied, chunks)
 
-    async def _read_all(self, keys: Sequence[BlobKey]) -> AsyncIterator[bytes]:
+    async def _read_all(self, keys: Sequence[BlobKey]) -> AsyncGenerator[bytes, None]:
         for key in keys:
-            async for chunk in self.open(key):
-                yield chunk
+            async with contextlib.aclosing(self.open(key)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     # ---- finished blobs
 
-    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield chunks of 1 byte to 1 MiB; the caller closes the iterator."""
         with _missing():
-            async for chunk in self._bucket.read(self._object_key(key), start=start, end=end):
-                yield chunk
+            async with contextlib.aclosing(self._bucket.read(self._object_key(key), start=start, end=end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def stat(self, key: BlobKey) -> Blob:
         with _missing():
