@@ -46,7 +46,7 @@ $(WEB_STAMP): web/package-lock.json
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## Format check, lint and types

@@ -176,8 +176,13 @@ async def open_product(
         yield Product(settings, public_url, records, blobs, tokens, services, maintenance)
 
 
-def build_app(product: Product) -> App:
-    """Put the faces over the services."""
+def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App:
+    """
+    Put the faces over the services.
+
+    Args:
+        stopping: Set when the process is about to go, so that streams that would never end do.
+    """
     settings, services = product.settings, product.services
     checks = {"records": product.records.ping, "blobs": product.blobs.ping}
     routes: list[BaseRoute] = [
@@ -185,7 +190,7 @@ def build_app(product: Product) -> App:
         *file_routes(services.files),
     ]
     if settings.graphql:
-        routes += build_graphql(services, _graphql_config(product))
+        routes += build_graphql(services, _graphql_config(product), stopping=stopping)
         routes += graphiql_routes(WEB_DIST / "graphiql")
     app = Starlette(
         routes=routes,

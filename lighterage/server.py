@@ -94,8 +94,14 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
     with contextlib.closing(listening):
         async with open_product(settings, address=address_of(listening)) as product:
             password = await product.ensure_admin()
+            stopping = asyncio.Event()
+
+            def stop() -> None:
+                product.services.uploads.stop_receiving()
+                stopping.set()
+
             config = uvicorn.Config(
-                Exchange(build_app(product)),
+                Exchange(build_app(product, stopping=stopping)),
                 http="httptools",
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,
@@ -110,7 +116,7 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
             server = Server(
                 config,
                 on_start=lambda: greet(product, password),
-                on_exit=product.services.uploads.stop_receiving,
+                on_exit=stop,
             )
             async with running_jobs(product):
                 await server.serve(sockets=[listening])
