@@ -191,14 +191,20 @@ class UploadService:
             tenant_id,
             {"bytes_in_flight": upload.reserved_bytes, "bytes_total": upload.reserved_bytes},
             at_most={} if limits.stored_bytes_max is None else {"bytes_total": limits.stored_bytes_max},
+            once=f"{upload.id}.reserve" if key is not None else None,
         )
         try:
             await self._records.write(reserve, Add(UPLOADS, upload))
         except Conflict as error:
             known = await self._known(tenant_id, upload.idempotency_key)
-            if known is not None:
-                return known
-            raise _no_room(limits) from error
+            if known is None:
+                raise _no_room(limits) from error
+            # Another request with this key was faster. A database without transactions may have reserved for ours; as
+            # both happen once at most, this comes to nothing on every database.
+            back = {name: -amount for name, amount in reserve.amounts.items()}
+            release = replace(reserve, amounts=back, at_most={}, once=f"{upload.id}.release")
+            await self._records.write(replace(reserve, at_most={}), release)
+            return known
         return replace(upload, revision=1)
 
     async def _begin_final(self, principal: Principal, new: NewUpload) -> Upload:
