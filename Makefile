@@ -25,8 +25,8 @@ web: web/dist/graphiql/index.html ## Build the pages for the browser (needs Node
 # The server runs without its pages: no Node.js, or a build that failed, must not keep it from starting.
 .PHONY: web-if-node
 web-if-node:
-	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
-		$(MAKE) --no-print-directory web || echo "The pages could not be built; the server starts without them."; \
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
+		$(MAKE) -s --no-print-directory web || echo "The pages could not be built; the server starts without them."; \
 	else \
 		echo "Without Node.js 20+ and npm there is no page at /graphiql; the API runs all the same."; \
 	fi
@@ -40,6 +40,7 @@ web/dist/graphiql/index.html: $(WEB_STAMP) $(wildcard web/graphiql/*)
 	@touch $@
 
 $(WEB_STAMP): web/package-lock.json
+	@echo "Fetching what the pages are built with; this is done once."
 	npm --prefix web ci --ignore-scripts --no-progress --loglevel error
 	@touch $@
 

@@ -76,8 +76,9 @@ class BlobStore(Protocol):
         """
         Make the blob readable under its key, whole or not at all. Repeating it gives the same blob.
 
-        Conflict where another blob has the key; it stays as it is. A blob whose last byte was appended may be readable
-        before this call, but never one that lacks a byte.
+        Conflict where another blob has the key; it stays as it is. It may be one that an earlier append of this upload
+        became, and nobody recorded: who makes sure that nobody will may delete it, and complete again. A blob whose
+        last byte was appended may be readable before this call, but never one that lacks a byte.
         """
         ...
 
@@ -107,6 +108,25 @@ class BlobStore(Protocol):
 
     async def ping(self) -> None:
         """Raise StoreFull or StoreUnavailable unless bytes could be stored now."""
+        ...
+
+
+class ReportingBlobStore(Protocol):
+    """A store that says during an append how far it is durable: a process that dies loses less than the request."""
+
+    async def append(
+        self,
+        writer: BlobWriter,
+        chunks: AsyncIterator[bytes],
+        *,
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+    ) -> BlobWriter:
+        """
+        Do as BlobStore.append does, and hand each writer that reaches further to `on_durable`, to be recorded.
+
+        It is awaited between two chunks, now and then. What it raises ends the append; what it recorded stays valid,
+        as `writer` does. Not for bytes that a checksum at the end may still refuse.
+        """
         ...
 
 

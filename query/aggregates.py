@@ -106,7 +106,7 @@ def _parts(node: Aggregate, lowering: Lowering) -> tuple[str, str, str, str]:
     if node.name in ("SUM", "AVG"):
         return count, f"sum({value})", "NULL", f"max({scale})"
     if node.arg.type is Type.TIMESTAMP:
-        order = f"s3_instant({value})"
+        order = lowering.instant(node.arg)
         return count, f"arg_{node.name.lower()}({value}, {order})", f"{node.name.lower()}({order})", "0"
     if node.arg.type is Type.DECIMAL:
         return count, f"{node.name.lower()}({value})", "NULL", f"arg_{node.name.lower()}({scale}, {value})"

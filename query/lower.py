@@ -30,12 +30,13 @@ from query.dialect.nodes import (
     Unary,
     walk,
 )
-from query.dialect.stamps import pattern_tokens
+from query.dialect.stamps import microseconds, pattern_tokens
 from query.stampformats import parsing_sql, symbol_sql
 from query.views import View, quoted, step_sql
 
 SCALE_NARROW: Final = 12  # fractional digits of every decimal at first
 SCALE_WIDE: Final = 24  # and of the second attempt, when a value has more
+_SHORT: Final = 24  # characters: columns and small literals may be repeated
 _MOVING: Final = frozenset({"+", "-", "*", "/", "%"})
 
 
@@ -59,6 +60,7 @@ class Lowering:
     def __init__(self, setting: Setting, view: View) -> None:
         self._setting = setting
         self._view = view
+        self._names = 0
 
     def value(self, node: Expr) -> str:
         """SQL that gives the value: BOOLEAN, BIGINT, DOUBLE, DECIMAL, JSON, else VARCHAR."""
@@ -139,7 +141,7 @@ class Lowering:
             return self._arithmetic(node)
         left, right = self.value(node.left), self.value(node.right)
         if Type.TIMESTAMP in (node.left.type, node.right.type):
-            left, right = f"s3_instant({left})", f"s3_instant({right})"
+            left, right = self.instant(node.left), self.instant(node.right)
         if node.left.type is Type.JSON and node.right.type is Type.JSON:
             numbers = f"s3_is_number({left}) AND s3_is_number({right})"
             as_numbers = f"CAST({left} AS DOUBLE) {node.op} CAST({right} AS DOUBLE)"
@@ -148,6 +150,14 @@ class Lowering:
         if node.right == node.left and node.op == "=" and node.left.type is Type.UNKNOWN:
             return "CAST(NULL AS BOOLEAN)"
         return f"({left} {node.op} {right})"
+
+    def instant(self, node: Expr) -> str:
+        """SQL that gives the moment of a time stamp in microseconds."""
+        if isinstance(node, Literal) and isinstance(node.value, str):
+            return f"CAST({microseconds(node.value)} AS BIGINT)"
+        if isinstance(node, Cast) and node.operand.type in (Type.STRING, Type.FIELD):
+            return f"s3_text_instant({self.value(node.operand)}, {node.pos})"
+        return f"s3_instant({self.value(node)})"
 
     def _arithmetic(self, node: Binary) -> str:
         left, right = self.value(node.left), self.value(node.right)
@@ -191,7 +201,7 @@ class Lowering:
         operand = self.value(node.operand)
         items = [self.value(item) for item in node.items]
         if node.operand.type is Type.TIMESTAMP:
-            operand, items = f"s3_instant({operand})", [f"s3_instant({item})" for item in items]
+            operand, items = self.instant(node.operand), [self.instant(item) for item in node.items]
         return f"({operand} {'NOT ' if node.is_negated else ''}IN ({', '.join(items)}))"
 
     def _like(self, node: Like) -> str:
@@ -286,20 +296,30 @@ class Lowering:
                 return f"{function}({args[0]}, {args[1] if len(args) > 1 else quoted(' ')})"
             case "SUBSTRING":
                 if len(args) == 2:
-                    return f"substring({args[0]}, greatest({args[1]}, 1))"
+                    return f"s3_substring_from({args[0]}, {args[1]})"
                 return f"s3_substring({args[0]}, {args[1]}, {args[2]}, {node.pos})"
             case "EXTRACT":
-                return f"s3_extract_{node.keyword.lower()}({args[0]})"
+                return self._let(args[0], lambda stamp: f"s3_extract_{node.keyword.lower()}({stamp})")
             case "DATE_ADD":
-                return f"s3_add_{node.keyword.lower()}({args[0]}, {args[1]}, {node.pos})"
+                return self._let(
+                    args[1], lambda stamp: f"s3_add_{node.keyword.lower()}({args[0]}, {stamp}, {node.pos})"
+                )
             case "DATE_DIFF":
-                return f"s3_diff_{node.keyword.lower()}({args[0]}, {args[1]})"
+                return f"s3_diff_{node.keyword.lower()}({self.instant(node.args[0])}, {self.instant(node.args[1])})"
             case "TO_STRING":
-                return self._to_string(node, args[0])
+                return self._let(args[0], lambda stamp: self._to_string(node, stamp))
             case "TO_TIMESTAMP":
-                return self._to_timestamp(node, args[0])
+                return self._let(args[0], lambda text: self._to_timestamp(node, text))
         assert node.name == "UTCNOW", node.name
         return quoted(self._setting.now)
+
+    def _let(self, value: str, body: Callable[[str], str]) -> str:
+        """Name a value that the body uses several times, so that the planner does not see it several times."""
+        if len(value) < _SHORT:
+            return body(value)
+        self._names += 1
+        name = f"x{self._names}"
+        return f"list_transform([{value}], lambda {name}: {body(name)})[1]"
 
     def _coalesce(self, node: Call, args: list[str]) -> str:
         if node.type is Type.UNKNOWN:
@@ -326,15 +346,17 @@ class Lowering:
 
     # ---- output
 
-    def text(self, node: Expr) -> str:
-        """SQL that gives the value as CSV writes it, before quoting; NULL where there is none."""
-        return self._text(node)
+    def value_and_scale(self, node: Expr) -> tuple[str, str | None]:
+        """SQL of the value, and of the fractional digits that a decimal is written with."""
+        if node.type is Type.DECIMAL and not isinstance(node, Literal):
+            return self.value(node), self._scale(node)
+        return self.value(node), None
 
-    def _text(self, node: Expr) -> str:
-        value = self.value(node)
+    def text_from(self, node: Expr, value: str, scale: str | None) -> str:
+        """SQL that gives a value as CSV writes it, before quoting; NULL where there is none."""
         match node.type:
             case Type.DECIMAL:
-                return self._decimal_text(node, value)
+                return self._decimal_text(node, value, scale)
             case Type.TIMESTAMP:
                 return f"s3_stamp_text({value})"
             case Type.FLOAT:
@@ -345,19 +367,22 @@ class Lowering:
                 return f"CAST({value} AS VARCHAR)"
         return value
 
-    def json(self, node: Expr) -> str:
-        """SQL that gives the value as JSON text; NULL where there is none."""
+    def json_from(self, node: Expr, value: str, scale: str | None) -> str:
+        """SQL that gives a value as JSON text; NULL where there is none."""
         if node.type is Type.JSON:
-            return f"CAST({self.value(node)} AS VARCHAR)"
-        text = self._text(node)
+            return f"CAST({value} AS VARCHAR)"
+        text = self.text_from(node, value, scale)
         if node.type.is_number or node.type in (Type.BOOL, Type.UNKNOWN):
             return text
         return f"CAST(to_json({text}) AS VARCHAR)"
 
-    def _decimal_text(self, node: Expr, value: str) -> str:
+    def _text(self, node: Expr) -> str:
+        value, scale = self.value_and_scale(node)
+        return self.text_from(node, value, scale)
+
+    def _decimal_text(self, node: Expr, value: str, scale: str | None) -> str:
         if isinstance(node, Literal) and isinstance(node.value, Decimal):
             return quoted(f"{node.value:f}")
-        scale = self._scale(node)
         if scale is None:
             return f"s3_plain({value})"
         return f"s3_scaled({value}, {scale}, {self._setting.scale})"

@@ -71,8 +71,9 @@ _NUMBERS: Final = (
 )
 
 _TEXTS: Final = (
+    """s3_substring_from(v, start) AS CASE WHEN start IS NOT NULL THEN substring(v, greatest(start, 1)) END""",
     """s3_substring(v, start, n, p) AS CASE WHEN n < 0 THEN error('S3:IllegalSqlFunctionArgument:' || p)
-        ELSE substring(v, greatest(start, 1), n) END""",
+        WHEN start IS NOT NULL THEN substring(v, greatest(start, 1), n) END""",
 )
 
 _JSON: Final = (

@@ -83,14 +83,12 @@ class Part:
 
     Attributes:
         width: Most fields that a record may have.
-        newline: The engine's option for the line end.
         restore: SQL around a column that undoes what was done to its line ends.
         has_quotes: A field may hold a quote, a delimiter or a line end.
     """
 
     processed_bytes: int
     width: int = 1
-    newline: str = "\\n"
     restore: str = "{}"
     has_quotes: bool = False
 
@@ -252,16 +250,16 @@ class CsvReader:
             if begin:
                 slot.map.move(0, begin, end - begin)
             slot.set_size(end - begin)
-            newline, restore = "\\n", "{}"
+            restore = "{}"
         else:
             data = slot.map[begin:end]
             if has_comments:
                 data = self._without_comments(data, has_quotes=has_quotes)
-            data, newline, restore = self._with_line_feeds(data)
+            data, restore = self._with_line_feeds(data)
             slot.replace(data)
         if has_quotes and not self.format.allow_quoted_record_delimiter:
             self._refuse_quoted_ends(slot.map[: slot.size])
-        return Part(end - begin, self.width, newline, restore, has_quotes)
+        return Part(end - begin, self.width, restore, has_quotes)
 
     def _refuse_quoted_ends(self, data: bytes) -> None:
         if any(b"\n" in inside for inside in data.split(self._quote)[1::2]):
@@ -289,23 +287,24 @@ class CsvReader:
             at = end
         return b"".join(kept)
 
-    def _with_line_feeds(self, data: bytes) -> tuple[bytes, str, str]:
-        """The part with the line ends that the engine takes, its option, and what undoes it."""
+    def _with_line_feeds(self, data: bytes) -> tuple[bytes, str]:
+        """The part with the line ends that the engine takes, and the SQL that undoes it."""
         if not self._is_plain_end:
             return self._with_own_ends(data)
-        pairs, returns, feeds = data.count(b"\r\n"), data.count(b"\r"), data.count(b"\n")
-        if returns == 0:
-            return data, "\\n", "{}"
-        if pairs == returns == feeds:
-            return data, "\\r\\n", "{}"
-        # The engine refuses lines that end in two ways, and a return inside a field.
-        data = data.replace(b"\r\n", b"\n")
-        if pairs == returns:
-            return data, "\\n", "{}"
+        if b"\r" not in data:
+            return data, "{}"
+        # The engine refuses lines that end in two ways, and where they end in two characters it takes an
+        # empty last field for a missing one. What stands in quotes stays as it is.
+        pieces = data.split(self._quote)
+        outside = slice(0, None, 2 if self.format.quote == self.format.escape else 1)
+        pieces[outside] = [piece.replace(b"\r\n", b"\n") for piece in pieces[outside]]
+        if not any(b"\r" in piece for piece in pieces[outside]):
+            return self._quote.join(pieces), "{}"
         spare = _spare_byte(data)
-        return data.replace(b"\r", spare), "\\n", f"replace({{}}, chr({spare[0]}), chr(13))"
+        pieces[outside] = [piece.replace(b"\r", spare) for piece in pieces[outside]]
+        return self._quote.join(pieces), f"replace({{}}, chr({spare[0]}), chr(13))"
 
-    def _with_own_ends(self, data: bytes) -> tuple[bytes, str, str]:
+    def _with_own_ends(self, data: bytes) -> tuple[bytes, str]:
         restored = " || ".join(f"chr({byte})" for byte in self._end)
         restore = f"replace({{}}, chr(10), {restored})"
         for byte in (b"\n", b"\r"):
@@ -313,7 +312,7 @@ class CsvReader:
                 spare = _spare_byte(data)
                 data = data.replace(byte, spare)
                 restore = f"replace({restore}, chr({spare[0]}), chr({byte[0]}))"
-        return data.replace(self._end, b"\n"), "\\n", restore
+        return data.replace(self._end, b"\n"), restore
 
     def view(self, slot: Slot, part: Part) -> View:
         """The first attempt at a part."""
@@ -365,7 +364,7 @@ class CsvView:
         }
         texts = ", ".join(f"{name} = {quoted(text)}" for name, text in options.items())
         return (
-            f"read_csv({quoted(self._slot.path)}, columns = {{{columns}}}, {texts}, new_line = '{self._part.newline}', "
+            f"read_csv({quoted(self._slot.path)}, columns = {{{columns}}}, {texts}, new_line = '\\n', "
             f"auto_detect = false, header = false, null_padding = true, strict_mode = true, parallel = false, "
             f"max_line_size = {2 * RECORD_BYTES_MAX}, buffer_size = {PART_BYTES_MAX})"
         )
@@ -378,7 +377,7 @@ class CsvView:
         return True
 
     def is_clean(self, output: OutputFormat) -> bool:
-        if self._part.has_quotes or self._part.restore != "{}" or self._part.newline != "\\n":
+        if self._part.has_quotes or self._part.restore != "{}":
             return False
         # What was cut at this delimiter and these line ends cannot hold them.
         is_same = (output.delimiter, output.quote) == (self._reader.format.delimiter, self._reader.format.quote)
@@ -423,7 +422,8 @@ def _record_pattern(format: InputFormat) -> re.Pattern[bytes]:  # the word of th
     end = "\\n" if format.record_delimiter in ("\n", "\r\n") else re.escape(format.record_delimiter)
     inner = f"(?:[^{quote}]|{quote}{quote})*+" if quote == escape else f"(?:[^{quote}{escape}]|{escape}.)*+"
     plain = f"(?:(?!{end})[^{delimiter}])*+" if len(end) > 2 else f"[^{delimiter}{end}]*+"
-    one = f"(?: *+{quote}{inner}{quote})?+{plain}"
+    # A quote that opens and never closes fits neither branch.
+    one = f"(?: *+{quote}{inner}{quote}{plain}|(?! *{quote}){plain})"
     record = f"{one}(?:{delimiter}{one})*+{end}"
     if format.comment:
         record = f"{re.escape(format.comment)}(?:(?!{end}).)*+{end}|{record}"

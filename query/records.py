@@ -32,25 +32,45 @@ class Writing:
     is_ragged: bool
 
 
-def record_sql(query: Query, lowering: Lowering, writing: Writing) -> str:
-    """SQL that gives the text of one record, with its delimiter."""
-    output = writing.output
-    end = quoted("\n" if output.kind is OutputKind.ROWS else output.record_delimiter)
-    if query.outputs:
-        return f"{_fields(query.outputs, lowering, writing)} || {end}"
-    if writing.star is None:
-        return f"{_whole_row(output)} || {end}"
-    return f"{_fields(writing.star, lowering, writing, is_star=writing.is_ragged)} || {end}"
+def record_sql(query: Query, lowering: Lowering, writing: Writing, rest: str) -> str:
+    """
+    The statement that gives the text of each record, with its delimiter, as column `t`.
+
+    Three layers: values, their texts, the record. A text is named many times where it may need quotes; what it is made
+    of must not be repeated each time, or the planner of the engine takes longer than the scan.
+
+    Args:
+        query: What is asked.
+        lowering: For the view that is read.
+        writing: How to write.
+        rest: FROM, WHERE and LIMIT.
+    """
+    outputs = query.outputs or writing.star
+    end = quoted("\n" if writing.output.kind is OutputKind.ROWS else writing.output.record_delimiter)
+    if outputs is None:
+        return f"SELECT {_whole_row(writing.output)} || {end} AS t {rest}"
+    values: list[str] = []
+    texts: list[str] = []
+    is_json = writing.output.kind is not OutputKind.CSV
+    for number, output in enumerate(outputs):
+        value, scale = lowering.value_and_scale(output.expr)
+        values.append(f"{value} AS v{number}" + ("" if scale is None else f", {scale} AS s{number}"))
+        write = lowering.json_from if is_json else lowering.text_from
+        texts.append(f"{write(output.expr, f'v{number}', None if scale is None else f's{number}')} AS x{number}")
+    is_ragged = writing.is_ragged and not query.outputs
+    record = _record(outputs, writing, is_ragged=is_ragged)
+    inner = f"SELECT {', '.join(values)} {rest}"
+    return f"SELECT {record} || {end} AS t FROM (SELECT {', '.join(texts)} FROM ({inner}))"  # noqa: S608  # from the tree
 
 
-def _fields(outputs: tuple[Output, ...], lowering: Lowering, writing: Writing, *, is_star: bool = False) -> str:
+def _record(outputs: tuple[Output, ...], writing: Writing, *, is_ragged: bool) -> str:
+    names = [f"x{number}" for number in range(len(outputs))]
     match writing.output.kind:
         case OutputKind.CSV:
-            return _csv(outputs, lowering, writing, is_star=is_star)
+            return _csv(outputs, names, writing, is_ragged=is_ragged)
         case OutputKind.JSON:
-            return _joined("{", [_pair(one, lowering) for one in outputs], "}")
-    cells = [lowering.json(one.expr) for one in outputs]
-    return _joined("[", cells if is_star else [f"coalesce({cell}, 'null')" for cell in cells], "]")
+            return _joined("{", [_pair(one, name) for one, name in zip(outputs, names, strict=True)], "}")
+    return _joined("[", names if is_ragged else [f"coalesce({name}, 'null')" for name in names], "]")
 
 
 def _joined(begin: str, parts: list[str], end: str) -> str:
@@ -58,10 +78,9 @@ def _joined(begin: str, parts: list[str], end: str) -> str:
     return f"{quoted(begin)} || concat_ws(',', {', '.join(parts)}) || {quoted(end)}"
 
 
-def _pair(output: Output, lowering: Lowering) -> str:
+def _pair(output: Output, text: str) -> str:
     key = quoted(json.dumps(output.name, ensure_ascii=False) + ":")
-    value = lowering.json(output.expr)
-    return f"{key} || {value}" if can_be_missing(output.expr) else f"{key} || coalesce({value}, 'null')"
+    return f"{key} || {text}" if can_be_missing(output.expr) else f"{key} || coalesce({text}, 'null')"
 
 
 def can_be_missing(node: Expr) -> bool:
@@ -69,18 +88,17 @@ def can_be_missing(node: Expr) -> bool:
     return isinstance(node, (Column, Member))
 
 
-def _csv(outputs: tuple[Output, ...], lowering: Lowering, writing: Writing, *, is_star: bool) -> str:
+def _csv(outputs: tuple[Output, ...], names: list[str], writing: Writing, *, is_ragged: bool) -> str:
     delimiter = quoted(writing.output.delimiter)
-    cells = [_cell(one.expr, lowering, writing) for one in outputs]
-    if is_star:
+    cells = [_cell(one.expr, name, writing) for one, name in zip(outputs, names, strict=True)]
+    if is_ragged:
         # A record that has fewer fields comes back with fewer fields.
         return f"concat_ws({delimiter}, {', '.join(cells)})"
     return f" || {delimiter} || ".join(f"coalesce({cell}, '')" for cell in cells)
 
 
-def _cell(node: Expr, lowering: Lowering, writing: Writing) -> str:
+def _cell(node: Expr, text: str, writing: Writing) -> str:
     output = writing.output
-    text = lowering.text(node)
     if output.quote_fields is QuoteFields.ASNEEDED and (
         (writing.is_clean and isinstance(node, Column)) or node.type in (Type.INT, Type.BOOL)
     ):

@@ -37,6 +37,9 @@ _BASE: Final = (
         WHEN v IS NOT NULL THEN error('S3:ValueParseFailure:' || p) END""",
     """s3_instant(v) AS CASE WHEN strlen(v) = 20 THEN epoch_us(CAST(v AS TIMESTAMPTZ))
         ELSE epoch_us(CAST(s3_full(v) AS TIMESTAMPTZ)) END""",
+    """s3_text_instant(v, p) AS CASE WHEN s3_is_common(v) THEN epoch_us(try_cast(v AS TIMESTAMPTZ))
+        WHEN s3_is_stamp(v) THEN epoch_us(CAST(s3_full(v) AS TIMESTAMPTZ))
+        WHEN v IS NOT NULL THEN CAST(error('S3:CastFailed:' || p) AS BIGINT) END""",
     # A date is written without the T that its literal may end in.
     """s3_stamp_text(v) AS CASE WHEN strlen(v) = 11 THEN v[1:10] ELSE v END""",
     """s3_offset(v) AS CASE WHEN strlen(v) <= 11 THEN '-00:00' WHEN ends_with(v, 'Z') THEN 'Z' ELSE right(v, 6) END""",
@@ -89,8 +92,7 @@ def _add(part: str) -> str:
 
 # Source: user guide, DATE_DIFF: "need to be at least 24h apart to be 1 day apart"; whole units, of moments in UTC.
 _DIFF: Final = tuple(
-    f"s3_diff_{part}(a, b) AS datesub('{part}', make_timestamp(s3_instant(a)), make_timestamp(s3_instant(b)))"
-    for part in _LEVELS
+    f"s3_diff_{part}(a, b) AS datesub('{part}', make_timestamp(a), make_timestamp(b))" for part in _LEVELS
 )
 
 _NUMBER_OF: Final = {

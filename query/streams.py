@@ -72,7 +72,9 @@ def ranged(source: ByteSource, bounds: tuple[int, int], end_mark: bytes) -> Plai
     if start >= source.size:
         raise QueryError("InvalidScanRange")
     begin = 0 if start == 0 else _after(source, start - len(end_mark), end_mark)
-    return PlainStream(source, min(begin, end), end if end >= source.size else _after(source, end - len(end_mark), end_mark))
+    return PlainStream(
+        source, min(begin, end), end if end >= source.size else _after(source, end - len(end_mark), end_mark)
+    )
 
 
 def _after(source: ByteSource, at: int, mark: bytes) -> int:

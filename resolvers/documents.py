@@ -19,7 +19,6 @@ from graphql import (
     specified_rules,
     validate,
 )
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 
 from resolvers.limits import DocumentLimits, Limiter, Measured, TooComplex
 from resolvers.masking import Refused, refused
@@ -28,9 +27,6 @@ from schema.errors import ErrorCode
 CACHE_DOCUMENTS_MAX = 500
 CACHE_TEXT_BYTES_MAX = 500_000  # of all texts; a parsed document takes some fifty times its text
 ERRORS_MAX = 10  # told of one document
-
-# Strawberry's Maybe needs a rule of its own: a field that may be absent but not null.
-_RULES = (*specified_rules, MaybeNullValidationRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class Documents:
                 raise refused(
                     ErrorCode.UNAUTHENTICATED, "introspection needs a log-in; the SDL is in the documentation"
                 )
-            errors = validate(self._schema, node, _RULES, ERRORS_MAX, hide_suggestions=is_guest)
+            errors = validate(self._schema, node, specified_rules, ERRORS_MAX, hide_suggestions=is_guest)
         except RecursionError as error:
             raise refused(ErrorCode.QUERY_TOO_COMPLEX, "the document is nested too deeply") from error
         if errors:

@@ -6,8 +6,7 @@ Only this module knows Starlette and ASGI. The roof puts the principal into the 
 
 import asyncio
 import secrets
-from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,11 +22,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from domain.errors import LighterageError, Unauthenticated
 from domain.principal import GUEST, Principal
 from resolvers.context import Facts, RequestContext
-from resolvers.execution import Engine, Operation, Prepared
+from resolvers.execution import Engine, Operation
 from resolvers.limits import DocumentLimits
-from resolvers.masking import Refused, refused, refused_by
+from resolvers.masking import Refused, refused, refused_by, refused_by_fault
 from resolvers.root import build_schema
-from resolvers.sharing import Answer
 from resolvers.sockets import (
     SUBPROTOCOL,
     SUBPROTOCOL_NOT_ACCEPTABLE,
@@ -35,8 +33,8 @@ from resolvers.sockets import (
     SocketCount,
     SocketRules,
     SocketSession,
-    answers,
 )
+from resolvers.streams import EventStreams, StreamRules, refusal_events
 from resolvers.wire import (
     EVENT_STREAM,
     JSON,
@@ -117,9 +115,18 @@ class GraphQLEndpoint:
     def __init__(self, services: Services, config: GraphQLConfig, stopping: asyncio.Event) -> None:
         self._services = services
         self._config = config
-        self._stopping = stopping
         self._engine = Engine(build_schema(), config.documents)
         self._sockets = SocketCount(each_max=config.sockets.sockets_max)
+        self._streams = EventStreams(
+            self._engine,
+            authenticate=services.accounts.authenticate,
+            stopping=stopping,
+            rules=StreamRules(
+                keep_alive_seconds=config.keep_alive_seconds,
+                streams_max=config.sockets.sockets_max,
+                recheck_seconds=config.sockets.recheck_seconds,
+            ),
+        )
 
     # ---- HTTP
 
@@ -196,6 +203,9 @@ class GraphQLEndpoint:
             # GraphQL over HTTP, 6.4.1: with application/json "the server SHOULD use the 200 status code" for a request
             # that is well-formed; with application/graphql-response+json it says what happened.
             return _refusal(error, media, status=200 if media == JSON else 400)
+        except Exception as fault:
+            # The boundary of this face for requests.
+            return _refusal(refused_by_fault(fault, request_id=context.request_id), media, status=500)
 
     # ---- server-sent events
 
@@ -207,59 +217,8 @@ class GraphQLEndpoint:
                 raise refused(ErrorCode.BAD_REQUEST, "a mutation needs POST")
         except Refused as error:
             # An EventSource cannot read the body of an error, so a refusal is an event like any other.
-            return _event_stream(_refusal_events(error))
-        return _event_stream(self._events(prepared, context, _bearer(request)))
-
-    async def _events(
-        self, prepared: Prepared, context: RequestContext, token: str | None
-    ) -> AsyncGenerator[bytes, None]:
-        yield _NOTHING  # opens the stream, so that the client sees it is accepted
-        stream = answers(self._engine, prepared, context)
-        end = asyncio.ensure_future(self._end_of_stream(token))
-        step: asyncio.Future[Answer | None] = asyncio.ensure_future(anext(stream, None))
-        try:
-            while not end.done():
-                waiting: set[asyncio.Future[Any]] = {step, end}
-                await asyncio.wait(waiting, timeout=self._config.keep_alive_seconds, return_when=FIRST_COMPLETED)
-                if not step.done():
-                    yield _NOTHING
-                    continue
-                answer = step.result()
-                if answer is None:
-                    yield _COMPLETE
-                    return
-                yield _event("next", answer)
-                step = asyncio.ensure_future(anext(stream, None))
-            end.result()
-        except Refused as error:
-            async for event in _refusal_events(error):
-                yield event
-        finally:
-            for task in (step, end):
-                task.cancel()
-                with suppress(asyncio.CancelledError, Refused):
-                    await task
-            await stream.aclose()
-
-    async def _end_of_stream(self, token: str | None) -> None:
-        """
-        Wait until a stream has to end: the server stops, or its token is no longer good.
-
-        Raises:
-            Refused: The latter.
-        """
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._config.sockets.recheck_seconds):
-                    await self._stopping.wait()
-            if token is None or self._stopping.is_set():
-                continue
-            try:
-                await self._services.accounts.authenticate(token)
-            except Unauthenticated as error:
-                raise refused_by(error) from error
-            except LighterageError:
-                continue  # the records do not answer just now: that says nothing against the token
+            return _event_stream(refusal_events(error))
+        return _event_stream(self._streams.events(prepared, context, token=_bearer(request)))
 
     # ---- WebSocket
 
@@ -341,10 +300,6 @@ class _TooLarge(Refused):
     """A body longer than is read."""
 
 
-_COMPLETE = b"event: complete\ndata:\n\n"
-_NOTHING = b":\n\n"  # a comment: what a client ignores and a proxy counts as life
-
-
 def _response(
     content: Mapping[str, Any], media: str, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -389,16 +344,6 @@ def _is_preflight(request: Request) -> bool:
 def _event_stream(events: AsyncIterator[bytes]) -> Response:
     headers = {**_HEADERS, "Content-Type": f"{EVENT_STREAM}; charset=utf-8", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, headers=headers)
-
-
-def _event(kind: str, content: object) -> bytes:
-    # Our JSON has no line break in it, so one `data:` line holds it.
-    return b"event: " + kind.encode() + b"\ndata: " + encode(content) + b"\n\n"
-
-
-async def _refusal_events(error: Refused) -> AsyncGenerator[bytes, None]:
-    yield _event("next", {"errors": error.formatted()})
-    yield _COMPLETE
 
 
 def _client(scope: Scope) -> str:

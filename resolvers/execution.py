@@ -191,6 +191,15 @@ class Engine:
                 # The boundary of this face for streams: what the source raises ends the operation, masked.
                 raise _failed([GraphQLError(str(error), original_error=error)], context) from error
 
+    async def answers(self, prepared: Prepared, context: RequestContext) -> AsyncGenerator[Answer, None]:
+        """Yield every answer of an operation: one of a query or mutation, any number of a subscription."""
+        if not prepared.is_subscription:
+            yield await self.execute(prepared, context)
+            return
+        async with aclosing(self.subscribe(prepared, context)) as stream:
+            async for answer in stream:
+                yield answer
+
     def _build(self, prepared: Prepared, context: RequestContext) -> PlainExecutor:
         executor = PlainExecutor.build(
             self._schema,

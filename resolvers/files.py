@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 
@@ -166,12 +166,23 @@ def file_changes(input: UpdateFileInput) -> FileChanges:
         InvalidValue: A value cannot be right.
     """
     return FileChanges(
-        name=UNCHANGED if input.name is None else parse_name(input.name.value),
-        visibility=UNCHANGED if input.visibility is None else Visibility(input.visibility.value.value),
+        name=UNCHANGED if input.name is None else parse_name(_given(input.name.value, "name")),
+        visibility=UNCHANGED
+        if input.visibility is None
+        else Visibility(_given(input.visibility.value, "visibility").value),
         resource=UNCHANGED if input.resource is None else resource_of(input.resource.value),
         metadata=UNCHANGED if input.metadata is None else metadata_of(input.metadata.value),
         expires_at=UNCHANGED if input.expires_at is None else input.expires_at.value,
     )
+
+
+T = TypeVar("T")
+
+
+def _given(value: T | None, name: str) -> T:
+    if value is None:
+        raise InvalidValue(f"{name} cannot be null", path=(name,), reason="required")
+    return value
 
 
 def resource_of(input: ResourceLinkInput | None) -> Resource | None:

@@ -41,6 +41,12 @@ def refused_by(error: LighterageError) -> Refused:
     return Refused([GraphQLError(error.message)], ErrorCode(extensions.pop("code")), extensions)
 
 
+def refused_by_fault(fault: Exception, *, request_id: str) -> Refused:
+    """Tell that something broke outside of any field; what it was is in the log only."""
+    _log.error("an operation failed", exc_info=fault, extra={"request_id": request_id})
+    return Refused([GraphQLError(MASKED)], ErrorCode.INTERNAL, {"requestId": request_id})
+
+
 def formatted(error: GraphQLError, extensions: dict[str, Any], message: str | None = None) -> dict[str, Any]:
     entry: dict[str, Any] = {"message": error.message if message is None else message}
     if error.locations:

@@ -7,7 +7,7 @@ Source: graphql-ws, PROTOCOL.md. Rules are quoted where they are held.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,14 +15,14 @@ from typing import Any, Protocol
 from domain.errors import LighterageError, Unauthenticated
 from domain.principal import Principal
 from resolvers.context import RequestContext
-from resolvers.execution import Engine, Operation, Prepared
-from resolvers.masking import Refused, refused
-from resolvers.sharing import Answer
+from resolvers.execution import Engine, Operation
+from resolvers.masking import Refused, refused, refused_by_fault
 from resolvers.wire import decode, encode, parse_operation
 from schema.errors import ErrorCode
 
 SUBPROTOCOL = "graphql-transport-ws"
 
+SERVICE_RESTART = 1012  # RFC 6455's registry: clients of the protocol connect again on their own
 BAD_REQUEST = 4400
 UNAUTHORIZED = 4401
 FORBIDDEN = 4403
@@ -83,8 +83,12 @@ class SocketRules:
     recheck_seconds: float = 30.0
 
 
+class TooMany(Exception):
+    """The caller has as many open as anyone may."""
+
+
 class SocketCount:
-    """How many sockets each caller has open."""
+    """How many sockets, or event streams, each caller has open."""
 
     def __init__(self, *, each_max: int) -> None:
         self._each_max = each_max
@@ -92,9 +96,9 @@ class SocketCount:
 
     @contextmanager
     def hold(self, caller: str) -> Iterator[None]:
-        """Count a socket for the length of the block; raises where there is no room for it."""
+        """Count one for the length of the block; raises TooMany where there is no room for it."""
         if self._open[caller] >= self._each_max:
-            raise _Close(TOO_MANY_REQUESTS, "Too many connections")
+            raise TooMany
         self._open[caller] += 1
         try:
             yield
@@ -157,8 +161,10 @@ class SocketSession:
         try:
             with self._count.hold(f"address {self._client}"):
                 token = await self._initialise()
-            with self._count.hold(self._principal.user_id or f"guest {self._client}"):
+            with self._count.hold(caller_of(self._principal, self._client)):
                 await self._serve(token)
+        except TooMany:
+            await self._close(TOO_MANY_REQUESTS, "Too many connections")
         except _Close as end:
             await self._close(end.code, end.reason)
         except Closed:
@@ -231,7 +237,12 @@ class SocketSession:
         self._rechecking = asyncio.ensure_future(self._recheck(token))
 
     async def _recheck(self, token: str) -> None:
-        """Close when the token is no longer good: its time has passed, or its session or user was ended."""
+        """
+        Close when the token is no longer good: its time has passed, or its session or user was ended.
+
+        Also when it stands for other rights than before: what is running goes on under the old ones.
+        """
+        before = self._principal
         try:
             await self._log_in(token)
         except _Close as end:
@@ -240,6 +251,9 @@ class SocketSession:
         except LighterageError:
             # The records do not answer just now: that says nothing against the token.
             pass
+        if self._principal != before:
+            await self._close(SERVICE_RESTART, "Your rights have changed; connect again")
+            return
         self._recheck_later(token)
 
     async def _handle(self, message: dict[str, Any]) -> None:
@@ -278,29 +292,29 @@ class SocketSession:
     # ---- one operation
 
     async def _operate(self, id: str, operation: Operation) -> None:
+        context = self._context_for(self._principal)
         try:
             try:
                 prepared = self._engine.prepare(operation, is_guest=self._principal.is_guest)
-                async with aclosing(self._answers(prepared)) as answers:
-                    async for answer in answers:
+                async with aclosing(self._engine.answers(prepared, context)) as stream:
+                    async for answer in stream:
                         await self._send({"id": id, "type": "next", "payload": answer})
             except Refused as error:
                 self._forget(id)
                 await self._send_errors(id, error)
+            except Closed:
+                pass
+            except Exception as fault:
+                # The boundary of this face for one operation: the others on the socket go on.
+                self._forget(id)
+                await self._send_errors(id, refused_by_fault(fault, request_id=context.request_id))
             else:
                 self._forget(id)
                 await self._send({"id": id, "type": "complete"})
         except Closed:
             pass
-        except Exception:
-            _log.exception("an operation failed")
-            await self._close(INTERNAL_ERROR, "Internal server error")
         finally:
             self._forget(id)
-
-    def _answers(self, prepared: Prepared) -> AsyncGenerator[Answer, None]:
-        context = self._context_for(self._principal)
-        return answers(self._engine, prepared, context)
 
     def _forget(self, id: str) -> None:
         """Free the id before the last message is sent: the client may use it again as soon as it sees that."""
@@ -356,14 +370,9 @@ class SocketSession:
 _CLIENT_MESSAGES = frozenset({"connection_init", "ping", "pong", "subscribe", "complete"})
 
 
-async def answers(engine: Engine, prepared: Prepared, context: RequestContext) -> AsyncGenerator[Answer, None]:
-    """Yield every answer of an operation: one of a query or mutation, any number of a subscription."""
-    if not prepared.is_subscription:
-        yield await engine.execute(prepared, context)
-        return
-    async with aclosing(engine.subscribe(prepared, context)) as stream:
-        async for answer in stream:
-            yield answer
+def caller_of(principal: Principal, client: str) -> str:
+    """Name whom an open connection is counted for."""
+    return principal.user_id or f"guest {client}"
 
 
 def _id_of(message: dict[str, Any]) -> str:

@@ -190,8 +190,8 @@ class UpdateFileInput:
     if_version: int | None = strawberry.field(
         default=None, description="Only if the file still has this version; default: whatever it has."
     )
-    name: strawberry.Maybe[str] = strawberry.field(description="A new name.")
-    visibility: strawberry.Maybe[FileVisibility] = strawberry.field(description="A new visibility.")
+    name: strawberry.Maybe[str | None] = strawberry.field(description="A new name; never null.")
+    visibility: strawberry.Maybe[FileVisibility | None] = strawberry.field(description="A new visibility; never null.")
     resource: strawberry.Maybe[ResourceLinkInput | None] = strawberry.field(description="What it belongs to now.")
     metadata: strawberry.Maybe[list[MetadataInput] | None] = strawberry.field(
         description="Everything that is noted about it now."

@@ -1,4 +1,8 @@
-"""The scalars past GraphQL's own: how each is written, read and refused. Nothing here knows a noun."""
+"""
+The scalars past GraphQL's own: how each is written, read and refused. Nothing here knows a noun.
+
+What cannot be read raises ValueError: graphql-core tells the client the message and the place.
+"""
 
 import math
 import re
@@ -6,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NewType
 
 import strawberry
-from graphql import GraphQLError, IntValueNode, StringValueNode, ValueNode
+from graphql import IntValueNode, StringValueNode, ValueNode
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
@@ -27,7 +31,7 @@ _WHOLE = re.compile(r"-?\d{1,16}", re.ASCII)
 
 def write_big_int(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise GraphQLError("BigInt cannot represent this value")
+        raise TypeError("BigInt cannot represent this value")
     return min(value, BIG_INT_MAX)
 
 
@@ -37,7 +41,7 @@ def read_big_int(value: object) -> BigInt:
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > BIG_INT_MAX:
-        raise GraphQLError("BigInt takes a whole number from -(2^53-1) to 2^53-1, or the same as a string")
+        raise ValueError("BigInt takes a whole number from -(2^53-1) to 2^53-1, or the same as a string")
     return BigInt(value)
 
 
@@ -47,7 +51,7 @@ def _big_int_literal(node: ValueNode, _variables: object = None) -> BigInt:
 
 def write_timestamp(value: object) -> str:
     if not isinstance(value, datetime):
-        raise GraphQLError("DateTime cannot represent this value")
+        raise TypeError("DateTime cannot represent this value")
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
     return value.isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -56,12 +60,12 @@ def write_timestamp(value: object) -> str:
 def read_timestamp(value: object) -> datetime:
     match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise GraphQLError("DateTime takes an RFC 3339 timestamp with an offset, like 2026-01-31T12:00:00.000Z")
+        raise ValueError("DateTime takes an RFC 3339 timestamp with an offset, like 2026-01-31T12:00:00.000Z")
     date, time, fraction, offset = match.groups()
     try:
         moment = datetime.fromisoformat(f"{date}T{time}{offset.upper().replace('Z', '+00:00')}").astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise GraphQLError("DateTime takes an RFC 3339 timestamp; there is no such moment") from error
+        raise ValueError("DateTime takes an RFC 3339 timestamp; there is no such moment") from error
     milliseconds = int((fraction or ".0")[1:4].ljust(3, "0"))
     return moment.replace(microsecond=milliseconds * 1000)
 
@@ -72,7 +76,7 @@ def _timestamp_literal(node: ValueNode, _variables: object = None) -> datetime:
 
 def _read_url(value: object) -> URL:
     if not isinstance(value, str) or not value.startswith(("http://", "https://")):
-        raise GraphQLError("URL takes an absolute http or https address")
+        raise ValueError("URL takes an absolute http or https address")
     return URL(value)
 
 
@@ -92,7 +96,7 @@ def write_json(value: object) -> object:
 
 
 def _refuse(_value: object, _variables: object = None) -> object:
-    raise GraphQLError("JSON is only used in answers")
+    raise ValueError("JSON is only used in answers")
 
 
 SCALARS: dict[object, ScalarDefinition] = {

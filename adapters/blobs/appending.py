@@ -48,10 +48,11 @@ class Sending:
 class Appending:
     """
     Args:
-        begin_multipart: Gives an upload id; asked when the first part is about to go.
+        begin_multipart: Gives an upload id and its mark; asked when the first part is about to go.
         staging: Prefix of the keys of this blob's tails.
         object_headers: Of the finished object, when it is stored in one piece.
         tail_headers: Of a tail.
+        on_durable: Told of every part that follows on what it was told before.
     """
 
     def __init__(
@@ -64,16 +65,18 @@ class Appending:
         plan: PartPlan,
         memory: Memory,
         spool: Path,
-        begin_multipart: Callable[[], Awaitable[str]],
+        begin_multipart: Callable[[], Awaitable[tuple[str, str]]],
         object_headers: Mapping[str, str],
         tail_headers: Mapping[str, str],
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
     ) -> None:
         self._bucket, self._writer, self._key, self._staging = bucket, writer, key, staging
         self._plan, self._memory, self._spool = plan, memory, spool
         self._begin_multipart, self._object_headers = begin_multipart, object_headers
-        self._tail_headers = tail_headers
+        self._tail_headers, self._on_durable = tail_headers, on_durable
+        self._reported = 0  # parts of this append
         self._progress = Progress.of(writer)
-        self._upload_id = self._progress.upload_id
+        self._upload_id, self._attempt = self._progress.upload_id, self._progress.attempt
         self._offset = self._progress.parts_size  # where the part that is being filled begins
         self._reached = writer.size_bytes
         self._number = self._progress.last_number
@@ -104,6 +107,7 @@ class Appending:
             chunk = chunk[len(piece) :]
             if part.size >= self._part_size and not self._is_whole(part):
                 await self._send_part(part)
+                await self._report()
 
     async def _begin_part(self) -> Part:
         length = self._writer.length
@@ -138,7 +142,7 @@ class Appending:
         number, size = self._number, part.size
         if self._upload_id is None:
             try:
-                self._upload_id = await self._begin_multipart()
+                self._upload_id, self._attempt = await self._begin_multipart()
             except (StoreFull, StoreUnavailable) as fault:
                 raise await self._fault(fault) from fault
         query = {"partNumber": str(number), "uploadId": self._upload_id}
@@ -160,6 +164,17 @@ class Appending:
         for _, sending in self._sendings:
             if sending.task.done() and isinstance(result := sending.task.result(), (StoreFull, StoreUnavailable)):
                 raise await self._fault(result) from result
+
+    async def _report(self) -> None:
+        receipts: list[Receipt] = []
+        for number, sending in self._sendings:
+            if not sending.task.done() or not isinstance(etag := sending.task.result(), str):
+                break
+            receipts.append(Receipt(number, sending.size, etag))
+        reached = self._advanced(receipts, self._progress.garbage)
+        if self._on_durable is not None and reached is not None and len(receipts) > self._reported:
+            self._reported = len(receipts)
+            await self._on_durable(reached)
 
     async def finish(self) -> BlobWriter:
         """
@@ -206,22 +221,27 @@ class Appending:
         return tail
 
     async def _put_whole(self, part: Part) -> str | None:
-        """Store the blob in one piece, give its ETag; None where another blob has the key."""
+        """Store the blob in one piece, give its ETag; None where the key is taken, which `complete` deals with."""
+        mark = secrets.token_hex(8)
+        headers = {**self._object_headers, f"x-amz-meta-{MARK_NAME}": mark}
         if not self._bucket.settings.conditional_writes:
-            return await self._bucket.put(self._key, part, headers=self._object_headers)
+            return await self._bucket.put(self._key, part, headers=headers)
         with contextlib.suppress(_Conflict):
-            return await self._put_if(part, {"if-none-match": "*"})
-        # An earlier request of this upload may have stored it and died before the record was saved.
+            return await self._put_if(part, headers, {"if-none-match": "*"})
         found = await self._bucket.call("head_object", Key=self._key)
-        if found["Metadata"].get(ID_NAME) != self._progress.id:
+        if found["Metadata"].get(MARK_NAME) == mark:
+            return str(found["ETag"]).strip('"')  # stored at the first try, whose answer was lost
+        # An earlier request of this upload may have stored it and died before the record was saved. While nothing
+        # of the upload was recorded it may also be alive, and about to record what it stored: that must stay.
+        if self._writer.size_bytes == 0 or found["Metadata"].get(ID_NAME) != self._progress.id:
             return None
         with contextlib.suppress(_Conflict):
-            return await self._put_if(part, {"if-match": found["ETag"]})
+            return await self._put_if(part, headers, {"if-match": found["ETag"]})
         return None
 
-    async def _put_if(self, part: Part, condition: Mapping[str, str]) -> str:
+    async def _put_if(self, part: Part, headers: Mapping[str, str], condition: Mapping[str, str]) -> str:
         try:
-            return await self._bucket.put(self._key, part, headers={**self._object_headers, **condition})
+            return await self._bucket.put(self._key, part, headers={**headers, **condition})
         except Refused as refusal:
             if refusal.is_conflict:
                 raise _Conflict from refusal
@@ -272,6 +292,7 @@ class Appending:
         progress = replace(
             self._progress,
             upload_id=self._upload_id,
+            attempt=self._attempt,
             receipts=(*self._progress.receipts, *receipts),
             tail=tail,
             garbage=(*garbage, *old),
@@ -294,6 +315,7 @@ class Appending:
 
 
 ID_NAME = "lighterage-blob"  # metadata of our objects; S3 gives it as x-amz-meta-lighterage-blob
+MARK_NAME = "lighterage-mark"
 
 
 class _Conflict(Exception):

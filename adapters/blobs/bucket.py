@@ -8,7 +8,7 @@ import asyncio
 import http.client
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -109,20 +109,25 @@ class S3Settings:
         return address.scheme != "https" and address.hostname not in {"127.0.0.1", "::1", "localhost"}
 
 
-class Refused(Exception):
-    """S3 understood and said no; `code` is its error code, `NotFound` and `PreconditionFailed` also without a body."""
+class Refused(StoreUnavailable):
+    """
+    S3 understood and said no, which mostly tells something; where nobody asks, the store is of no use.
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    Attributes:
+        reason: Its error code, or the status where it gave none.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("blob store")
+        self.reason = reason
 
     @property
     def is_missing(self) -> bool:
-        return self.code in {"NoSuchKey", "NotFound", "NoSuchUpload", "404"}
+        return self.reason in {"NoSuchKey", "NotFound", "NoSuchUpload", "404"}
 
     @property
     def is_conflict(self) -> bool:
-        return self.code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+        return self.reason in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 class Bucket:
@@ -244,8 +249,8 @@ class Bucket:
 
         return await self._retrying(attempt)
 
-    async def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield an object's bytes in chunks of at most READ_BYTES; one that breaks off is gone on with."""
+    async def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield an object's bytes in chunks of at most READ_BYTES; a stream that breaks off is gone on with."""
         condition: dict[str, str] = {}
         tries = 0
         while end is None or start < end:
@@ -253,7 +258,7 @@ class Bucket:
             try:
                 answer = await self.call("get_object", Key=key, **wanted, **condition)
             except Refused as refusal:
-                if refusal.code in {"InvalidRange", "416"}:
+                if refusal.reason in {"InvalidRange", "416"}:
                     return
                 raise
             # The rest must be of the same object as the beginning.

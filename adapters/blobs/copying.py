@@ -6,7 +6,7 @@ Only what is too short for a part of its own passes through this process: at mos
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,10 @@ class Span:
         return self.end - self.start
 
 
+def size_of(spans: Sequence[Span]) -> int:
+    return sum(span.size for span in spans)
+
+
 def plan_copies(
     sizes: Sequence[int], *, size_min: int = PART_SIZE_BYTES_MIN, size_max: int = COPY_BYTES_MAX
 ) -> list[list[Span]]:
@@ -49,9 +53,9 @@ def plan_copies(
     for source, size in enumerate(sizes):
         start = 0
         if short and size:
-            start = min(size, size_min - sum(span.size for span in short))
+            start = min(size, size_min - size_of(short))
             short.append(Span(source, 0, start))
-            if sum(span.size for span in short) >= size_min:
+            if size_of(short) >= size_min:
                 parts.append(short)
                 short = []
         if size - start >= size_min:
@@ -95,14 +99,16 @@ class Copying:
         return tuple(result for result in made if isinstance(result, Receipt))
 
     async def _make(self, number: int, spans: Sequence[Span]) -> Receipt:
-        receipt = Receipt(number, sum(span.size for span in spans), "")
+        receipt = Receipt(number, size_of(spans), "")
         async with self._turns:
             try:
                 if len(spans) == 1 and spans[0].size >= PART_SIZE_BYTES_MIN:
                     return replace(receipt, etag=await self._copy(number, spans[0]))
                 return replace(receipt, etag=await self._put_together(number, spans))
             except Refused as refusal:
-                raise (NotFound("blob") if refusal.code == "NoSuchKey" else StoreUnavailable("blob store")) from refusal
+                if refusal.reason == "NoSuchKey":
+                    raise NotFound("blob") from refusal
+                raise
 
     async def _copy(self, number: int, span: Span) -> str:
         answer = await self._bucket.call(
@@ -118,7 +124,7 @@ class Copying:
     async def _put_together(self, number: int, spans: Sequence[Span]) -> str:
         part = Part(self._memory, self._spool)
         try:
-            async for chunk in self._read(spans):
+            async for chunk in self.read(spans):
                 part.add(chunk)
             query = {"partNumber": str(number), "uploadId": self._upload_id}
             return await self._bucket.put(self._key, part, query=query)
@@ -127,7 +133,9 @@ class Copying:
         finally:
             part.close()
 
-    async def _read(self, spans: Sequence[Span]) -> AsyncIterator[bytes]:
+    async def read(self, spans: Sequence[Span]) -> AsyncGenerator[bytes, None]:
         for span in spans:
-            async for chunk in self._bucket.read(self._sources[span.source], start=span.start, end=span.end):
-                yield chunk
+            source = self._bucket.read(self._sources[span.source], start=span.start, end=span.end)
+            async with contextlib.aclosing(source) as chunks:
+                async for chunk in chunks:
+                    yield chunk

@@ -29,12 +29,14 @@ class Progress:
     Attributes:
         id: Marks every object of this upload, so that we know our own.
         upload_id: Of the multipart upload; None while there is none.
+        attempt: Marks what that upload makes, for two of them may come to have the same id.
         whole_etag: Set once the blob was stored in one piece under its final key.
         garbage: Objects that the recorded writer does not need any more; the next call removes them.
     """
 
     id: str
     upload_id: str | None = None
+    attempt: str | None = None
     receipts: tuple[Receipt, ...] = ()
     tail: Tail | None = None
     whole_etag: str | None = None
@@ -46,6 +48,7 @@ class Progress:
         return cls(
             id=state["id"],
             upload_id=state.get("upload"),
+            attempt=state.get("attempt"),
             receipts=tuple(Receipt(*receipt) for receipt in state.get("parts", ())),
             tail=Tail(*state["tail"]) if state.get("tail") else None,
             whole_etag=state.get("whole"),
@@ -56,6 +59,7 @@ class Progress:
         state: dict[str, Any] = {"id": self.id}
         if self.upload_id:
             state["upload"] = self.upload_id
+            state["attempt"] = self.attempt
         if self.receipts:
             state["parts"] = [[receipt.number, receipt.size, receipt.etag] for receipt in self.receipts]
         if self.tail:
@@ -65,6 +69,13 @@ class Progress:
         if self.garbage:
             state["garbage"] = list(self.garbage)
         return state
+
+    @property
+    def mark(self) -> str:
+        """What tells the object that these parts, or this tail, become from one that an earlier try made."""
+        if self.receipts and self.attempt:
+            return self.attempt
+        return self.tail.key.rpartition("/")[2] if self.tail else "empty"
 
     @property
     def parts_size(self) -> int:

@@ -18,11 +18,11 @@ from typing import Any, Self
 
 import boto3
 
-from adapters.blobs.appending import ID_NAME, Appending
+from adapters.blobs.appending import ID_NAME, MARK_NAME, Appending
 from adapters.blobs.bucket import Bucket, Refused, S3Settings
-from adapters.blobs.copying import Copying, plan_copies
+from adapters.blobs.copying import Copying, plan_copies, size_of
 from adapters.blobs.keys import check_key
-from adapters.blobs.parts import Memory, Part, PartPlan
+from adapters.blobs.parts import PART_SIZE_BYTES_MIN, Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
 from domain.blob import Blob, BlobKey, BlobWriter
 from domain.clock import Clock
@@ -71,7 +71,13 @@ class S3Blobs:
         self._plan.size_of(1, length=length, offset=0)
         return BlobWriter(key, content_type, length=length, state=Progress(secrets.token_hex(8)).to_state())
 
-    async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes]) -> BlobWriter:
+    async def append(
+        self,
+        writer: BlobWriter,
+        chunks: AsyncIterator[bytes],
+        *,
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+    ) -> BlobWriter:
         """
         Send parts while the next bytes come. A cancellation stops what is on its way and leaves the writer valid.
         """
@@ -86,6 +92,7 @@ class S3Blobs:
             begin_multipart=lambda: self._begin_multipart(writer),
             object_headers={**self._object_headers(writer), **self._encryption_headers()},
             tail_headers=self._encryption_headers(),
+            on_durable=on_durable,
         )
         try:
             async for chunk in chunks:
@@ -112,7 +119,7 @@ class S3Blobs:
                 etag = await self._put_tail_whole(writer, progress)
         except Refused as refusal:
             # NoSuchUpload, no tail, or the key is taken: by ourselves, when the first answer was lost.
-            return await self._finished(writer, progress, refusal)
+            return await self._find_finished(writer, progress, refusal)
         return Blob(writer.key, writer.size_bytes, etag)
 
     async def _complete_multipart(self, writer: BlobWriter, progress: Progress) -> str:
@@ -139,6 +146,7 @@ class S3Blobs:
             if part.size != writer.size_bytes:
                 raise StoreUnavailable("blob store")
             condition = {"if-none-match": "*"} if self._settings.conditional_writes else {}
+            condition[f"x-amz-meta-{MARK_NAME}"] = progress.mark
             headers = {**self._object_headers(writer), **self._encryption_headers(), **condition}
             return await self._bucket.put(self._object_key(writer.key), part, headers=headers)
         except OSError as error:
@@ -146,12 +154,13 @@ class S3Blobs:
         finally:
             part.close()
 
-    async def _finished(self, writer: BlobWriter, progress: Progress, refusal: Refused) -> Blob:
+    async def _find_finished(self, writer: BlobWriter, progress: Progress, refusal: Refused) -> Blob:
         try:
             found = await self._bucket.call("head_object", Key=self._object_key(writer.key))
         except Refused:
             raise StoreUnavailable("blob store") from refusal
-        if found["Metadata"].get(ID_NAME) != progress.id or found["ContentLength"] != writer.size_bytes:
+        ours = {ID_NAME: progress.id, MARK_NAME: progress.mark}
+        if not ours.items() <= found["Metadata"].items() or found["ContentLength"] != writer.size_bytes:
             raise Conflict("another blob is stored under this key") from refusal
         return _blob(writer.key, found)
 
@@ -182,10 +191,12 @@ class S3Blobs:
             with contextlib.suppress(StoreFull, StoreUnavailable, Refused):
                 await self._bucket.call("delete_object", Key=key)
 
-    async def _begin_multipart(self, writer: BlobWriter) -> str:
+    async def _begin_multipart(self, writer: BlobWriter) -> tuple[str, str]:
+        """Give the id of a new upload, and the mark of what it will make."""
+        mark = secrets.token_hex(8)
         arguments: dict[str, Any] = {
-            "ContentType": writer.content_type,
-            "Metadata": {ID_NAME: str(writer.state["id"])},
+            "ContentType": _header_value(writer.content_type),
+            "Metadata": {ID_NAME: str(writer.state["id"]), MARK_NAME: mark},
             "StorageClass": self._settings.storage_class,
             "ServerSideEncryption": self._settings.sse,
             "SSEKMSKeyId": self._settings.sse_kms_key_id,
@@ -195,7 +206,7 @@ class S3Blobs:
             answer = await self._bucket.call("create_multipart_upload", Key=self._object_key(writer.key), **given)
         except Refused as refusal:
             raise StoreUnavailable("blob store") from refusal
-        return str(answer["UploadId"])
+        return str(answer["UploadId"]), mark
 
     async def _copy_tail(self, key: str, progress: Progress, tail: Tail) -> Receipt:
         """Make the tail the last part."""
@@ -212,10 +223,13 @@ class S3Blobs:
         blobs = await asyncio.gather(*(self.stat(key) for key in sources))
         total = sum(blob.size_bytes for blob in blobs)
         # Short ones are sooner read than copied; and parts that must be equal cannot follow the sources' ends.
-        if writer.size_bytes or total <= self._settings.part_size_bytes or total != writer.length or self._plan.equal:
-            return await self.append(writer, self._read_all(sources))
+        if writer.size_bytes or total <= self._settings.part_size_bytes or self._plan.equal:
+            async with contextlib.aclosing(self._read_all(sources)) as chunks:
+                return await self.append(writer, chunks)
         parts = plan_copies([blob.size_bytes for blob in blobs])
-        upload_id = await self._begin_multipart(writer)
+        # Only the last part of the blob may be short, and more may follow.
+        last = parts.pop() if total != writer.length and size_of(parts[-1]) < PART_SIZE_BYTES_MIN else None
+        upload_id, mark = await self._begin_multipart(writer)
         copying = Copying(
             self._bucket,
             key=self._object_key(writer.key),
@@ -225,20 +239,27 @@ class S3Blobs:
             spool=self._spool,
         )
         receipts = await copying.run(parts)
-        return replace(Progress.of(writer), upload_id=upload_id, receipts=receipts).advance(writer)
+        progress = replace(Progress.of(writer), upload_id=upload_id, attempt=mark, receipts=receipts)
+        copied = progress.advance(writer)
+        if last is None:
+            return copied
+        async with contextlib.aclosing(copying.read(last)) as chunks:
+            return await self.append(copied, chunks)
 
-    async def _read_all(self, keys: Sequence[BlobKey]) -> AsyncIterator[bytes]:
+    async def _read_all(self, keys: Sequence[BlobKey]) -> AsyncGenerator[bytes, None]:
         for key in keys:
-            async for chunk in self.open(key):
-                yield chunk
+            async with contextlib.aclosing(self.open(key)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     # ---- finished blobs
 
     async def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield chunks of 1 byte to 1 MiB; the caller closes the iterator."""
         with _missing():
-            async for chunk in self._bucket.read(self._object_key(key), start=start, end=end):
-                yield chunk
+            async with contextlib.aclosing(self._bucket.read(self._object_key(key), start=start, end=end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def stat(self, key: BlobKey) -> Blob:
         with _missing():
@@ -309,7 +330,7 @@ class S3Blobs:
         return f"{self._settings.prefix}{STAGING}{key}/"
 
     def _object_headers(self, writer: BlobWriter) -> dict[str, str]:
-        headers = {"content-type": writer.content_type, f"x-amz-meta-{ID_NAME}": str(writer.state["id"])}
+        headers = {"content-type": _header_value(writer.content_type), f"x-amz-meta-{ID_NAME}": str(writer.state["id"])}
         if self._settings.storage_class:
             headers["x-amz-storage-class"] = self._settings.storage_class
         return headers
@@ -324,6 +345,12 @@ class S3Blobs:
 
 def _blob(key: BlobKey, found: dict[str, Any]) -> Blob:
     return Blob(key, found["ContentLength"], str(found["ETag"]).strip('"'))
+
+
+def _header_value(content_type: str) -> str:
+    """Clients choose it: what no header can hold must not fail their uploads."""
+    is_safe = content_type.isascii() and content_type.isprintable() and content_type.strip()
+    return content_type if is_safe else "application/octet-stream"
 
 
 @contextlib.contextmanager

@@ -57,7 +57,8 @@ def sign(
     if credentials.token:
         signed["x-amz-security-token"] = credentials.token
     names = sorted(signed)
-    canonical_headers = "".join(f"{name}:{signed[name].strip()}\n" for name in names)
+    # "trim any leading or trailing spaces, convert sequential spaces to a single space"
+    canonical_headers = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
     canonical = f"{method}\n{path}\n{query}\n{canonical_headers}\n{';'.join(names)}\n{payload_sha256}"
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"

@@ -74,6 +74,7 @@ class Codec(Generic[R]):
         self._slots = [_accessors(kind.record, name) for name in own]
         self._filled = frozenset(_never_none(kind.record, self.fields))
         self._decoder = msgspec.json.Decoder(kind.record)
+        self._decoder_of_all = msgspec.json.Decoder(list[kind.record])  # type: ignore[name-defined]
         self._pick: Callable[[R], Any] = attrgetter(*self.fields) if self.fields else lambda _record: ()
 
     def is_nullable(self, field: str) -> bool:
@@ -106,6 +107,10 @@ class Codec(Generic[R]):
 
     def decode(self, document: bytes | str) -> R:
         return self._decoder.decode(document)
+
+    def decode_all(self, documents: str | None) -> list[R]:
+        """Read documents that stand one behind the other with commas between them."""
+        return self._decoder_of_all.decode(f"[{documents}]") if documents else []
 
     def to_builtins(self, record: R) -> dict[str, Any]:
         """Give the record as plain values; bytes and times stay what they are."""

@@ -141,6 +141,10 @@ class _Checker:
         steps = select.source.steps
         if steps and isinstance(self._shape, Table) and not (len(steps) == 1 and isinstance(steps[0], Wildcard)):
             raise self._error("InvalidDataSource", steps[0].pos, "only JSON has paths in FROM")
+        if select.star is not None and select.star.text.lower() not in self._names:
+            raise self._error(
+                "EvaluatorBindingDoesNotExist", select.star.pos, f"there is no row called {select.star.text}"
+            )
         is_aggregate = any(isinstance(node, Aggregate) for item in select.items for node in walk(item.expr))
         if is_aggregate:
             self._refuse_mixed()

@@ -268,17 +268,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A query as written. `items` is empty for `*`."""
+    """A query as written. `items` is empty for `*`; `star` is the row's name when it is `s.*`."""
 
     pos: int
     items: tuple[Item, ...]
     source: Source
     where: Expr | None
     limit: int | None
-
-    @property
-    def is_star(self) -> bool:
-        return not self.items
+    star: Name | None = None
 
 
 def children(node: object) -> Iterator[object]:

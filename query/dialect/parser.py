@@ -107,6 +107,7 @@ class _Parser:
         self._tokens = tokenize(sql)
         self._at = 0
         self._nesting = 0
+        self._star: Name | None = None
 
     # ---- tokens
 
@@ -167,7 +168,7 @@ class _Parser:
         limit = self._limit() if self._skip_word("LIMIT") else None
         if self._token.kind is not Kind.END:
             raise self._leftover()
-        select = Select(start, items, source, where, limit)
+        select = Select(start, items, source, where, limit, self._star)
         if depth_of(select) > DEPTH_MAX:
             raise QueryError("MaxOperatorsExceeded")
         return select
@@ -192,12 +193,25 @@ class _Parser:
             if self._is_op(","):
                 raise self._error("ParseAsteriskIsNotAloneInSelectList")
             return ()
+        if self._is_row_star():
+            self._star = self._path_name()
+            self._at += 2
+            if self._is_op(","):
+                raise self._error("UnsupportedSqlStructure", "a row's * stands alone here")
+            return ()
         items = [self._item()]
         while self._skip_op(","):
             if self._is_op("*"):
                 raise self._error("ParseAsteriskIsNotAloneInSelectList")
+            if self._is_row_star():
+                raise self._error("UnsupportedSqlStructure", "a row's * stands alone here")
             items.append(self._item())
         return tuple(items)
+
+    def _is_row_star(self) -> bool:
+        """`s.*`"""
+        following = [token.text for token in self._tokens[self._at + 1 : self._at + 3] if token.kind is Kind.OP]
+        return self._is_name and following == [".", "*"]
 
     def _item(self) -> Item:
         start = self._token.pos
@@ -411,9 +425,13 @@ class _Parser:
     # ---- paths
 
     def _path(self) -> Path:
+        first = self._path_name()
+        return Path(first.pos, (first, *self._steps(allow_wildcards=False)))
+
+    def _path_name(self) -> Name:
         token = self._next()
-        first = Name(token.pos, token.text if token.kind is Kind.QUOTED else token.word, token.kind is Kind.QUOTED)
-        return Path(token.pos, (first, *self._steps(allow_wildcards=False)))
+        is_exact = token.kind is Kind.QUOTED
+        return Name(token.pos, token.text if is_exact else token.word, is_exact)
 
     def _steps(self, *, allow_wildcards: bool) -> tuple[Step, ...]:
         steps: list[Step] = []
@@ -465,7 +483,7 @@ class _Parser:
 
     def _case(self) -> Expr:
         pos = self._next().pos
-        operand = None if self._is_word("WHEN") else self._expression()
+        operand = None if self._is_word("WHEN", "END") else self._expression()
         if not self._is_word("WHEN"):
             raise self._error("ParseExpectedWhenClause")
         whens: list[When] = []

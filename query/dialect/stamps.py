@@ -4,6 +4,7 @@ Time stamps: their text form and the patterns of TO_STRING and TO_TIMESTAMP.
 A time stamp keeps the precision and the offset it was written with, so its value here is its text. Pure functions.
 """
 
+import itertools
 import re
 from datetime import date
 from typing import Final
@@ -43,6 +44,20 @@ def normal_stamp(text: str, *, allow_unknown_offset: bool) -> str | None:
     return text if is_time and is_offset and _is_date(match) else None
 
 
+def microseconds(stamp: str) -> int:
+    """The moment of a normal time stamp, in microseconds since 1970 in UTC; finer digits are cut off."""
+    match = _STAMP.fullmatch(stamp)
+    assert match is not None, stamp
+    offset = match["offset"] or "Z"
+    minutes = 0 if offset == "Z" else int(offset[1:3]) * 60 + int(offset[4:6])
+    if offset.startswith("-"):
+        minutes = -minutes
+    days = date(int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)).toordinal() - _EPOCH
+    clock = (int(match["hour"] or 0) * 60 + int(match["minute"] or 0) - minutes) * 60 + int(match["second"] or 0)
+    fraction = int(((match["fraction"] or ".")[1:] + "000000")[:6])
+    return (days * 86_400 + clock) * 1_000_000 + fraction
+
+
 def _is_date(match: re.Match[str]) -> bool:
     try:
         date(int(match["year"]), int(match["month"] or 1), int(match["day"] or 1))
@@ -50,6 +65,8 @@ def _is_date(match: re.Match[str]) -> bool:
         return False
     return True
 
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 # Source: S3 Select user guide, TO_STRING: the pattern symbols.
 _FIELD_OF: Final = {
@@ -114,7 +131,17 @@ def check_pattern(pattern: str, *, is_parsing: bool) -> str | None:
     return None
 
 
+def _is_whole(letters: set[str]) -> bool:
+    """A time stamp has no day without a month, no hour without a day, and always a year."""
+    order = ({"y"}, {"M"}, {"d"}, {"H", "h"}, {"m"}, {"s"}, {"S", "n"})
+    given = [bool(letters & group) for group in order]
+    is_gapless = all(coarser or not finer for coarser, finer in itertools.pairwise(given))
+    return is_gapless and (given[3] or not letters & {"X", "x", "a"})
+
+
 def _check_parsing(letters: list[str], symbols: list[str]) -> str | None:
+    if not _is_whole(set(letters)):
+        return "EvaluatorInvalidTimestampFormatPattern"
     if "MMMMM" in symbols:
         return "EvaluatorInvalidTimestampFormatPatternSymbolForParsing"
     fields = [_FIELD_OF[letter] for letter in letters]

@@ -25,6 +25,7 @@ from query.records import Writing, record_sql
 from query.views import Nothing, View
 
 _T = TypeVar("_T")
+_FROM: Final = "\0FROM\0"  # stands for FROM until the source is known; no SQL holds a NUL
 _HELD_BYTES_MAX: Final = 16 << 20  # results of a part whose turn has not come
 
 
@@ -226,9 +227,9 @@ class Execution:
             return
         query = replace(self._job.query, outputs=aggregation.results())
         lowering = Lowering(Setting(self._scale, self._job.now), Nothing())
-        text_sql = record_sql(query, lowering, Writing(self._job.output, (), is_clean=False, is_ragged=False))
+        statement = record_sql(query, lowering, Writing(self._job.output, (), is_clean=False, is_ragged=False), "")
         try:
-            for text, ends in stream(self._cursors[0], f"SELECT {text_sql} AS t"):
+            for text, ends in stream(self._cursors[0], statement):
                 self._sink(len(ends) - 1, memoryview(bytes(text[: ends[-1]])))
                 self.returned_rows += 1
         except EngineFault as fault:
@@ -240,17 +241,21 @@ class Execution:
         """The whole statement for a view of a part; `records` bounds how many of its records are looked at."""
         query = self._job.query
         lowering = Lowering(Setting(self._scale, self._job.now), view)
+        where = "" if query.where is None else f"WHERE {lowering.truth(query.where)}"
         if self._aggregation is not None:
             wanted = self._aggregation.select_list(lowering)
-        else:
-            writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output), view.is_ragged)
-            wanted = record_sql(query, lowering, writing) + " AS t"
-        where = "" if query.where is None else f" WHERE {lowering.truth(query.where)}"
-        limit = "" if self._remaining is None or self._aggregation is not None else f" LIMIT {self._remaining}"
+            return f"SELECT {wanted} {self._from(view, records)} {where}"  # built from the tree
+        writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output), view.is_ragged)
+        limit = "" if self._remaining is None else f"LIMIT {self._remaining}"
+        # A view knows what to read when all expressions have been made.
+        statement = record_sql(query, lowering, writing, f"{_FROM} {where} {limit}")
+        return statement.replace(_FROM, self._from(view, records))
+
+    def _from(self, view: View, records: int | None) -> str:
         source = view.source_sql()
         if records is not None:
             source = f"(SELECT * FROM {source} LIMIT {records})"  # noqa: S608  # built from the tree
-        return f"SELECT {wanted} FROM {source}{where}{limit}"  # noqa: S608  # built from the tree
+        return f"FROM {source}"
 
     def widen_scale(self) -> bool:
         """Keep more fractional digits from now on; False when there are no more."""

@@ -80,7 +80,17 @@ def open_input(request: Request, source: ByteSource, slot: Slot, cursor: duckdb.
     part = reader.fill(slot)
     query = check(select, reader.shape(), sql=request.sql)
     columns = query.outputs or reader.columns(reader.width)
+    # A column past the first record may be in a later one: the engine must look.
+    reader.width = max([reader.width, *(index + 1 for index in _used(query, query.outputs))])
     return Opened(query, reader, plain, _first(slot, part), _is_long(source), columns)
+
+
+def _used(query: Query, outputs: tuple[Output, ...]) -> frozenset[int]:
+    """The columns that the query names."""
+    roots: list[object] = [output.expr for output in outputs]
+    if query.where is not None:
+        roots.append(query.where)
+    return frozenset(node.index for root in roots for node in walk(root) if isinstance(node, Column))
 
 
 def _plain(request: Request, source: ByteSource) -> PlainStream:
@@ -95,10 +105,7 @@ def _open_parquet(request: Request, source: ByteSource, slot: Slot, cursor: duck
     reader = ParquetReader(source, cursor, request.input.scan_range, slot)
     query = check(parse(request.sql), reader.shape(), sql=request.sql)
     outputs = query.outputs or reader.columns()
-    roots: list[object] = [output.expr for output in outputs]
-    if query.where is not None:
-        roots.append(query.where)
-    reader.want(frozenset(node.index for root in roots for node in walk(root) if isinstance(node, Column)))
+    reader.want(_used(query, outputs))
     return Opened(query, reader, reader, None, is_parallel=True, columns=outputs)
 
 
@@ -124,7 +131,11 @@ def _wanted(query: Query, request: Request) -> Wanted:
     writes_member = any(isinstance(output.expr, Member) for output in query.outputs)
     tells_null = asks_missing or (writes_member and request.output.kind is OutputKind.JSON)
     names = frozenset(
-        step for node in nodes if isinstance(node, Member) and node.base is None for step in node.steps if isinstance(step, Name)
+        step
+        for node in nodes
+        if isinstance(node, Member) and node.base is None
+        for step in node.steps
+        if isinstance(step, Name)
     )
     return Wanted(query.unnest, names, needs_row, tells_null)
 

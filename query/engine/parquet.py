@@ -39,7 +39,8 @@ class _Kind:
 
 _KINDS: Final = {
     **dict.fromkeys(
-        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"), _Kind(Type.INT, "CAST({} AS BIGINT)")
+        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"),
+        _Kind(Type.INT, "CAST({} AS BIGINT)"),
     ),
     "UBIGINT": _Kind(Type.DECIMAL, "CAST({} AS DECIMAL(38,12))", 0),
     "FLOAT": _Kind(Type.FLOAT, "CAST(CAST({} AS VARCHAR) AS DOUBLE)"),
@@ -60,7 +61,9 @@ _KINDS: Final = {
 class ParquetReader:
     """Gives one row group after the other. `fill` is called by one thread at a time."""
 
-    def __init__(self, source: ByteSource, cursor: duckdb.DuckDBPyConnection, scan_range: ScanRange | None, slot: Slot) -> None:
+    def __init__(
+        self, source: ByteSource, cursor: duckdb.DuckDBPyConnection, scan_range: ScanRange | None, slot: Slot
+    ) -> None:
         self._source = source
         self._cursor = cursor
         footer, self._tail = self._read_footer()
@@ -126,7 +129,9 @@ class ParquetReader:
         """Say which columns the query names."""
         for index in columns:
             if self.kinds[index] is None:
-                raise QueryError("UnsupportedParquetType", f"column {self.names[index]} has a type that is not supported")
+                raise QueryError(
+                    "UnsupportedParquetType", f"column {self.names[index]} has a type that is not supported"
+                )
         self._wanted = frozenset(self.names[index].encode() for index in columns)
 
     def fill(self, slot: Slot) -> Part | None:
@@ -148,7 +153,12 @@ class ParquetReader:
 
     def columns(self) -> tuple[Output, ...]:
         return tuple(
-            Output(name, Column(0, index, name, Type.UNKNOWN if kind is None else kind.type, None if kind is None else kind.scale))
+            Output(
+                name,
+                Column(
+                    0, index, name, Type.UNKNOWN if kind is None else kind.type, None if kind is None else kind.scale
+                ),
+            )
             for index, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True))
         )
 

@@ -125,7 +125,9 @@ class Worker:
                 raise QueryError("OverMaxResultSize")
             self._send(Frame.ROWS, rows_head(count), text)
 
-        execution = Execution(Job(request.sql, opened.query, request.output, request.now), opened.reader, self._cursors, sink)
+        execution = Execution(
+            Job(request.sql, opened.query, request.output, request.now), opened.reader, self._cursors, sink
+        )
         running.execution = execution
         if running.is_cancelled:
             raise Stopped

@@ -89,6 +89,19 @@ def test_libraries_stay_where_the_table_says():
     assert wrong == []
 
 
+def test_table_allows_nothing_in_vain():
+    """What nobody needs any more is taken back, or the next one to need it would not be asked why."""
+    used = {(found.top, module.path) for module in modules() for found in imports(module)}
+    idle = [
+        f"{library} in {place}"
+        for library, places in LIBRARIES.items()
+        for place in places
+        if not any(top == library and is_under(path, [place]) for top, path in used)
+    ]
+
+    assert idle == []
+
+
 def test_domain_imports_the_standard_library_only():
     """Its rules run, and are tested, anywhere."""
     assert not [places for places in LIBRARIES.values() if is_under("domain", places)]

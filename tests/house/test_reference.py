@@ -41,6 +41,16 @@ def test_face_answers_every_code(face):
     assert sorted(wanted - set(face_tables()[face])) == []
 
 
+def test_example_of_an_environment_names_settings_that_are_there():
+    """A slip of the pen in .env-example would be copied by everybody."""
+    known = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", read("docs/reference/settings.md")))
+    named = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", read(".env-example"), re.MULTILINE))
+    named |= set(re.findall(r"^      ([A-Z][A-Z0-9_]+):", read("docker-compose.yml"), re.MULTILINE))
+    named |= set(re.findall(r"\b(LIGHTERAGE_[A-Z_]+)=", read("Dockerfile")))
+
+    assert named - known == set()
+
+
 def test_links_of_the_pages_lead_somewhere():
     """A page that was moved takes its links along."""
     pages = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("changelog.d/*.md")])

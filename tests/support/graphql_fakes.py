@@ -5,7 +5,8 @@ They ask the real policy first, as the real ones do, so that a test may rely on 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,9 +57,20 @@ ROLES: dict[str, tuple[User, Tenant, TenantRole]] = {
 }
 
 
+@contextmanager
+def role(name: str, role: TenantRole) -> Iterator[None]:
+    """Give somebody another role for a while."""
+    before = ROLES[name]
+    ROLES[name] = (before[0], before[1], role)
+    try:
+        yield
+    finally:
+        ROLES[name] = before
+
+
 def principal(name: str, scopes: frozenset[Scope] = ALL_SCOPES) -> Principal:
-    who, tenant, role = ROLES[name]
-    return Principal(UserId(who.id), TenantId(tenant.id), role, scopes)
+    who, tenant, its_role = ROLES[name]
+    return Principal(UserId(who.id), TenantId(tenant.id), its_role, scopes)
 
 
 def file(name: str = "report.csv", *, owner: User = ANNA, tenant: Tenant = ACME, **more: Any) -> File:

@@ -71,9 +71,10 @@ def modules() -> tuple[Module, ...]:
     )
 
 
-def imports(module: Module) -> Iterator[Import]:
-    """Yield every import of a module, wherever it stands."""
-    yield from _imports(module, module.tree, is_in_function=False, is_for_types_only=False)
+@cache
+def imports(module: Module) -> tuple[Import, ...]:
+    """Give every import of a module, wherever it stands."""
+    return tuple(_imports(module, module.tree, is_in_function=False, is_for_types_only=False))
 
 
 def _imports(module: Module, node: ast.AST, *, is_in_function: bool, is_for_types_only: bool) -> Iterator[Import]:

@@ -7,12 +7,15 @@ run in threads.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Generic
 
 from adapters.records.codec import GET_MANY_MAX
 from adapters.records.paging import Steps, Stretch, steps
-from adapters.records.sqlite.query import quoted, stretch_sql, where_sql
+from adapters.records.sqlite.query import quoted, simplified, stretch_sql, where_sql
 from adapters.records.sqlite.reader import Reader, Rows
 from adapters.records.sqlite.table import Table
 from adapters.records.sqlite.writer import Writer
@@ -21,6 +24,22 @@ from domain.page import Comparison, Condition, Order, Page, PageRequest, Value
 from domain.records import Add, Delete, Increment, Kind, R, Save, Write
 
 _RANGES = {Comparison.AT_LEAST, Comparison.BELOW, Comparison.STARTS_WITH}
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """
+    How a page is read.
+
+    Attributes:
+        barred: Fields by which SQLite is not to choose another index than ours.
+        is_ordered: By an index that has the records in order.
+        is_short: No more records are met than the page has.
+    """
+
+    barred: AbstractSet[str]
+    is_ordered: bool
+    is_short: bool
 
 
 class SqliteCollection(Generic[R]):
@@ -33,12 +52,9 @@ class SqliteCollection(Generic[R]):
         self._reader = reader
         self._writer = writer
         self._select = f'SELECT "_document" FROM {quoted(kind.name)} WHERE "tenant_id" = ?'  # noqa: S608
-        self._indexed = {(frozenset(group[:-1]), group[-1]) for group in kind.indexes}
-        self._indexed |= {(frozenset(group), "id") for group in ((), *kind.indexes)}
-        if kind.sequence is not None:
-            self._indexed.add((frozenset(), kind.sequence))
+        self._groups = [(), *kind.indexes, *([(kind.sequence,)] if kind.sequence is not None else [])]
         self._get = self._select + ' AND "id" = ?'
-        self._get_many = self._select + ' AND "id" IN (SELECT "value" FROM json_each(?))'  # noqa: S608
+        self._get_many = _all_in_one(self._select + ' AND "id" IN (SELECT "value" FROM json_each(?))')  # noqa: S608
 
     # ---- reads
 
@@ -59,14 +75,16 @@ class SqliteCollection(Generic[R]):
     async def get_many(self, tenant_id: str, ids: Sequence[str], /) -> dict[str, R]:
         assert len(ids) <= GET_MANY_MAX
         rows = self._reader.rows(self._get_many, (tenant_id, json.dumps(ids)))
-        return {record.id: record for (document,) in rows for record in (self._codec.decode(document),)}
+        return {record.id: record for record in self._codec.decode_all(rows[0][0])}
 
     async def list(
         self, tenant_id: str, /, where: Sequence[Condition] = (), *, order: Order, page: PageRequest
     ) -> Page[R]:
-        if self._is_indexed(where, order):
-            return self._page(self._reader.rows, tenant_id, where, order, page)
-        return await self._reader.in_thread(lambda rows: self._page(rows, tenant_id, where, order, page))
+        where = simplified(where)
+        way = self._way(where, order)
+        if way.is_short:
+            return self._page(self._reader.rows, tenant_id, where, order, page, way)
+        return await self._reader.in_thread(lambda rows: self._page(rows, tenant_id, where, order, page, way))
 
     async def count(self, tenant_id: str, /, where: Sequence[Condition] = ()) -> int:
         return await self._number("count(*)", tenant_id, where)
@@ -75,7 +93,7 @@ class SqliteCollection(Generic[R]):
         return await self._number(f"coalesce(sum({quoted(field)}), 0)", tenant_id, where)
 
     async def scan(self, where: Sequence[Condition], *, order: Order, limit: int) -> Sequence[R]:
-        table, (conditions, parameters) = quoted(self._kind.name), where_sql(where)
+        table, (conditions, parameters) = quoted(self._kind.name), where_sql(simplified(where), is_rare=True)
         direction = "DESC" if order.descending else "ASC"
         by = ", ".join(f"{quoted(name)} {direction}" for name in dict.fromkeys([order.field, "id", "tenant_id"]))
         # Indexes begin with the tenant: going from tenant to tenant finds few among many without reading all.
@@ -86,8 +104,8 @@ class SqliteCollection(Generic[R]):
             f' SELECT "_document" FROM "tenants" CROSS JOIN {table} WHERE "tenant_id" = "tenant"{conditions}'
             f" ORDER BY {by} LIMIT ?"
         )
-        rows = await self._reader.in_thread(lambda rows: rows(sql, [*parameters, limit]))
-        return [self._codec.decode(document) for (document,) in rows]
+        rows = await self._reader.in_thread(lambda rows: rows(_all_in_one(sql), [*parameters, limit]))
+        return self._codec.decode_all(rows[0][0])
 
     # ---- writes
 
@@ -125,26 +143,41 @@ class SqliteCollection(Generic[R]):
 
     # ---- how
 
-    def _is_indexed(self, where: Sequence[Condition], order: Order) -> bool:
-        """Tell whether one index serves all the conditions and the order, so that a page is a few dozen rows."""
-        fixed = frozenset(one.field for one in where if one.comparison is Comparison.EQUALS)
-        ranged = {one.field for one in where if one.comparison in _RANGES}
-        return (
-            all(one.field in (fixed if one.comparison is Comparison.EQUALS else ranged) for one in where)
-            and ranged <= {order.field}
-            and (fixed, order.field) in self._indexed
-        )
+    def _way(self, where: Sequence[Condition], order: Order) -> "_Way":
+        """
+        Choose the index to read a page by.
+
+        SQLite itself chooses badly here: it cannot know which values are common. The one with the most fixed fields
+        wins, where None does not count as much, for that is common; then one that has the order.
+        """
+        fixed = {one.field: one.value is not None for one in where if one.comparison is Comparison.EQUALS}
+        best, used, is_ordered = (0, False, 0), frozenset[str](), False
+        for group in self._groups:
+            prefix = list(takewhile(fixed.__contains__, group))
+            has_order = group[len(prefix) : len(prefix) + 1] == (() if order.field == "id" else (order.field,))
+            score = (sum(fixed[field] for field in prefix), has_order, len(prefix))
+            if score > best:
+                best, used, is_ordered = score, frozenset(prefix), has_order
+        rest = [one for one in where if one.field not in used or one.comparison is not Comparison.EQUALS]
+        is_short = is_ordered and all(one.field == order.field and one.comparison in _RANGES for one in rest)
+        return _Way(fixed.keys() - used if best > (0, False, 0) else frozenset(), is_ordered, is_short)
 
     def _page(
-        self, rows: Rows, tenant_id: str, where: Sequence[Condition], order: Order, request: PageRequest
+        self,
+        rows: Rows,
+        tenant_id: str,
+        where: Sequence[Condition],
+        order: Order,
+        request: PageRequest,
+        way: "_Way",
     ) -> Page[R]:
-        conditions, parameters = where_sql(where)
+        conditions, parameters = where_sql(where, barred=way.barred)
         select = self._select + conditions
 
         def read(stretch: Stretch, limit: int) -> list[R]:
-            place, more = stretch_sql(stretch)
-            found = rows(f"{select}{place} LIMIT ?", [tenant_id, *parameters, *more, limit])
-            return [self._codec.decode(document) for (document,) in found]
+            place, more = stretch_sql(stretch, is_ordered=way.is_ordered)
+            found = rows(_all_in_one(f"{select}{place} LIMIT ?"), [tenant_id, *parameters, *more, limit])
+            return self._codec.decode_all(found[0][0])
 
         reading: Steps[R] = steps(order, request, is_nullable=self._codec.is_nullable(order.field))
         try:
@@ -156,8 +189,17 @@ class SqliteCollection(Generic[R]):
             return page
 
     async def _number(self, expression: str, tenant_id: str, where: Sequence[Condition]) -> int:
-        conditions, parameters = where_sql(where)
+        conditions, parameters = where_sql(simplified(where))
         sql = f'SELECT {expression} FROM {quoted(self._kind.name)} WHERE "tenant_id" = ?{conditions}'  # noqa: S608
         rows = await self._reader.in_thread(lambda rows: rows(sql, [tenant_id, *parameters]))
         number: int = rows[0][0]
         return number
+
+
+def _all_in_one(select: str) -> str:
+    """
+    Let SQLite put the documents of all rows into one text, in their order (a LIMIT keeps it).
+
+    A thread gives up the interpreter for each row that it fetches, and a busy event loop is slow to give it back.
+    """
+    return f"SELECT group_concat(CAST(\"_document\" AS TEXT), ',') FROM ({select})"  # noqa: S608

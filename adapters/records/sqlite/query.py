@@ -1,6 +1,6 @@
 """Conditions, stretches and positions as SQL, with every value a parameter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from adapters.records.codec import Stored, stored
 from adapters.records.paging import Stretch
@@ -16,21 +16,40 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def where_sql(conditions: Sequence[Condition]) -> Sql:
-    """Give ` AND …` for the conditions, all of which must hold."""
+def simplified(conditions: Sequence[Condition]) -> list[Condition]:
+    """Say that a field is one of a single value as what it is: equal to that."""
+    return [
+        Condition(one.field, Comparison.EQUALS, one.value[0])
+        if one.comparison is Comparison.IN and isinstance(one.value, tuple) and len(one.value) == 1
+        else one
+        for one in conditions
+    ]
+
+
+def where_sql(conditions: Sequence[Condition], *, barred: Collection[str] = (), is_rare: bool = False) -> Sql:
+    """
+    Give ` AND …` for the conditions, all of which must hold.
+
+    Args:
+        barred: Fields by which SQLite is not to choose an index.
+        is_rare: Tell SQLite that few records meet any of these.
+    """
     parts, parameters = [""], list[Stored]()
     for condition in conditions:
-        part, more = _CONDITIONS[condition.comparison](quoted(condition.field), condition.value)
-        parts.append(part)
+        column = ("+" if condition.field in barred else "") + quoted(condition.field)
+        part, more = _CONDITIONS[condition.comparison](column, condition.value)
+        parts.append(f"unlikely({part})" if is_rare else part)
         parameters += more
     return " AND ".join(parts), parameters
 
 
-def stretch_sql(stretch: Stretch) -> Sql:
-    """Give ` AND … ORDER BY …` for a stretch."""
-    column, direction = quoted(stretch.field), "DESC" if stretch.descending else "ASC"
+def stretch_sql(stretch: Stretch, *, is_ordered: bool) -> Sql:
+    """Give ` AND … ORDER BY …` for a stretch; `is_ordered`: by an index, so that nothing is to be sorted."""
+    bar = "" if is_ordered else "+"
+    column, identifier = bar + quoted(stretch.field), bar + '"id"'
+    direction = "DESC" if stretch.descending else "ASC"
     by_id = stretch.is_empty or stretch.field == "id"
-    place = '"id"' if by_id else f'({column}, "id")'
+    place = identifier if by_id else f"({column}, {identifier})"
     parts, parameters = [""], list[Stored]()
     if stretch.is_empty:
         parts.append(f"unlikely({column} IS NULL)")
@@ -41,7 +60,7 @@ def stretch_sql(stretch: Stretch) -> Sql:
             continue
         parts.append(f"{place} {sign}{'=' * bound.is_included} {'?' if by_id else '(?, ?)'}")
         parameters += [bound.id] if by_id else [bound.value, bound.id]
-    order = f'"id" {direction}' if by_id else f'{column} {direction}, "id" {direction}'
+    order = f"{identifier} {direction}" if by_id else f"{column} {direction}, {identifier} {direction}"
     return f"{' AND '.join(parts)} ORDER BY {order}", parameters
 
 

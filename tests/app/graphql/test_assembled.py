@@ -169,7 +169,7 @@ async def change_twice(person: Person, file_id: str) -> list[Any]:
 
 
 async def test_a_transfer_is_watched_to_its_end(product: Product) -> None:
-    """Over server-sent events: the stream ends by itself when the file is there."""
+    """002.51: over server-sent events, beside WebSocket; the stream ends by itself when the file is there."""
     anna = await log_in(product, "anna")
     upload = await anna.upload("people.csv", CONTENT)
     query = "subscription ($id: ID!) { uploadProgress(uploadId: $id) { offset size status upload { file { name } } } }"

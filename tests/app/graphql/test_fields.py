@@ -366,22 +366,20 @@ async def test_update_file_says_why_not(
     assert services.files.files[one.id] == one
 
 
-async def test_update_file_cannot_take_the_name_away(client: Client, services: Fakes) -> None:
-    """Null is refused for what cannot be empty, as a literal and as a variable."""
+@pytest.mark.parametrize("field", ["name", "visibility"])
+async def test_update_file_cannot_clear_what_is_never_empty(client: Client, services: Fakes, field: str) -> None:
+    """Null in a literal and in a variable are the same user error."""
     one = file()
     services.files.add(one)
-    literal = await client.send(
-        who="anna",
-        json={"query": f'mutation {{ updateFile(input: {{fileId: "{one.id}", name: null}}) {{ file {{ id }} }} }}'},
+    literal = (
+        f'mutation {{ updateFile(input: {{fileId: "{one.id}", {field}: null}}) {{ userErrors {{ path code }} }} }}'
     )
-    query = "mutation ($input: UpdateFileInput!) { updateFile(input: $input) { file { id } } }"
-    variable = await client.send(
-        who="anna", json={"query": query, "variables": {"input": {"fileId": one.id, "name": None}}}
-    )
+    variable = "mutation ($input: UpdateFileInput!) { updateFile(input: $input) { userErrors { path code } } }"
 
-    assert "data" not in literal.json()
-    assert variable.json().get("data") in (None, {"updateFile": None})
-    assert "errors" in variable.json()
+    first = await client.data(literal, who="anna")
+    second = await client.data(variable, who="anna", input={"fileId": one.id, field: None})
+
+    assert first == second == {"updateFile": {"userErrors": [{"path": [field], "code": "REQUIRED"}]}}
     assert services.files.files[one.id] == one
 
 

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from domain.tenant import TenantRole
+from resolvers.execution import Engine
 from resolvers.sockets import SocketRules
 from tests.support.graphql_client import Client, Stream, build_app, events_of
-from tests.support.graphql_fakes import Fakes, file
+from tests.support.graphql_fakes import Fakes, file, role
 
 RESPONSE_JSON = "application/graphql-response+json"
 UPLOAD = 'mutation { createUpload(input: {name: "a", size: 100}) { upload { id } } }'
@@ -327,6 +329,15 @@ async def test_a_stream_ends_with_its_token(services: Fakes) -> None:
     assert (kind, content["errors"][0]["extensions"]["reason"], end) == ("next", "token_invalid", ("complete", None))
 
 
+async def test_other_rights_need_a_new_stream(services: Fakes) -> None:
+    """It just ends, and the client comes back."""
+    app = build_app(services, sockets=SocketRules(recheck_seconds=0.001))
+    with role("ben", TenantRole.OWNER):
+        async with Stream(app, "subscription { fileEvents { cursor } }") as events:
+            with role("ben", TenantRole.VIEWER):
+                assert await events.rest() == ""
+
+
 async def test_a_client_that_goes_away_ends_its_stream(services: Fakes) -> None:
     """The source is closed, not left listening."""
     async with Stream(build_app(services), "subscription { fileEvents { cursor } }") as events:
@@ -358,3 +369,38 @@ async def test_a_token_for_one_upload_opens_nothing_else(client: Client) -> None
 
     assert response.status_code == 403
     assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_a_user_has_so_many_event_streams(services: Fakes) -> None:
+    """As many as sockets; one that ends makes room."""
+    app = build_app(services, sockets=SocketRules(sockets_max=1))
+    query = "subscription { fileEvents { cursor } }"
+
+    async with Stream(app, query):
+        await services.files.wait_for_listeners(1)
+        async with Stream(app, query) as second:
+            (kind, content), end = events_of(await second.rest())
+    async with Stream(app, query):
+        await services.files.wait_for_listeners(1)
+
+    assert (kind, content["errors"][0]["extensions"]["code"], end) == ("next", "RATE_LIMITED", ("complete", None))
+
+
+async def test_a_fault_outside_of_any_field_is_masked(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client has a request id to name, the log the fault."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(Engine, "execute", fail)
+
+    plain = await client.send(json={"query": "{ __typename }"})
+    events = await client.send(json={"query": "{ __typename }"}, headers={"Accept": "text/event-stream"})
+
+    assert plain.status_code == 500
+    for answer in (plain.json(), events_of(events.text)[0][1]):
+        assert answer["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "request-1"}
+    assert "hunter2" not in plain.text + events.text
+    assert "hunter2" in caplog.text

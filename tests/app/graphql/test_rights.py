@@ -24,7 +24,6 @@ from resolvers.execution import Engine, Operation
 from resolvers.limits import DocumentLimits
 from resolvers.masking import Refused
 from resolvers.root import build_schema, directives_of
-from resolvers.sockets import answers
 from schema.directives import Auth
 from tests.app.graphql.test_assembled import opened
 from tests.support.graphql_client import FACTS
@@ -106,7 +105,7 @@ async def code_for(engine: Engine, services: Any, principal: Principal, kind: st
     """Ask for a field as somebody; gives the first error's code."""
     context = RequestContext(services, FACTS, principal, client="127.0.0.1", request_id="request-1")
     prepared = engine.prepare(operation(kind, name), is_guest=principal.is_guest)
-    stream = answers(engine, prepared, context)
+    stream = engine.answers(prepared, context)
     try:
         answer = await anext(stream)
     except Refused as error:

@@ -6,9 +6,11 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from domain.tenant import TenantRole
+from resolvers.execution import Engine
 from resolvers.sockets import SocketRules
 from tests.support.graphql_client import open_socket
-from tests.support.graphql_fakes import Fakes, event, file
+from tests.support.graphql_fakes import Fakes, event, file, role
 
 EVENTS = (
     "subscription ($after: String) { fileEvents(after: $after) { cursor action file { name } actor { username } } }"
@@ -252,6 +254,16 @@ async def test_a_token_that_stops_being_good_closes_with_4403(serve_with: Callab
         assert await socket.closed_with() == (4403, "Forbidden")
 
 
+async def test_other_rights_need_a_new_connection(serve_with: Callable[..., str]) -> None:
+    """What is running would go on under the old ones. 1012 lets clients come back by themselves."""
+    async with open_socket(serve_with(sockets=SocketRules(recheck_seconds=0.01))) as socket:
+        await socket.log_in("ben")
+        with role("ben", TenantRole.VIEWER):
+            code, _ = await socket.closed_with()
+
+    assert code == 1012
+
+
 async def test_an_outage_ends_nothing(serve_with: Callable[..., str], services: Fakes) -> None:
     """That the records do not answer for a moment says nothing against a token."""
     async with open_socket(serve_with(sockets=SocketRules(recheck_seconds=0.001))) as socket:
@@ -334,3 +346,27 @@ async def test_a_closed_tab_ends_its_event_stream(address: str, services: Fakes)
             await services.files.wait_for_listeners(1)
 
         await services.files.wait_for_silence()
+
+
+async def test_a_fault_in_one_operation_leaves_the_others(
+    address: str, services: Fakes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is masked, and logged under the request's id."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(Engine, "execute", fail)
+    async with open_socket(address) as socket:
+        await socket.log_in()
+        await socket.subscribe(EVENTS, id="events")
+        await services.files.wait_for_listeners(1)
+        await socket.subscribe("{ __typename }", id="fault")
+        message = await socket.receive()
+        await services.files.push(event(file()), None)
+
+        assert (message["id"], message["type"]) == ("fault", "error")
+        assert message["payload"][0]["extensions"]["code"] == "INTERNAL"
+        assert (await socket.receive())["id"] == "events"
+    assert "hunter2" not in str(message)
+    assert "hunter2" in caplog.text

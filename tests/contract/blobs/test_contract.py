@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from adapters.blobs import local
 from adapters.blobs.local import LocalBlobs
 from adapters.blobs.s3 import S3Blobs
-from domain.blob import Blob, BlobKey, BlobStore
+from domain.blob import Blob, BlobKey, BlobStore, BlobWriter
 from domain.errors import ChecksumMismatch, Conflict, NotFound
 from tests.support.blobs import KEY, MIB, Record, body, read, sha256, some_bytes
 
@@ -43,6 +44,34 @@ async def test_appends_of_any_length_make_one_blob(blobs: BlobStore, seed: int) 
 
     await record.complete()
     assert sha256(content) == sha256(await read(blobs, KEY))
+
+
+@pytest.mark.parametrize("size", [3, 6 * MIB])
+async def test_every_character_of_a_key_comes_through(blobs: AnyBlobs, size: int) -> None:
+    key = BlobKey("!\"#$%&'()*+-.0:;<=>?@A[]^_`a{|}/%2F+%20?x=y&z#f")
+    record = await Record.begin(blobs, key)
+    await record.append(some_bytes(size))
+    await record.append(b"tail")
+    await record.complete()
+
+    joined = await Record.begin(blobs, BlobKey(f"copy/{key}"), length=size + 4)
+    joined.save(await blobs.concatenate(joined.writer, [key]))
+    await joined.complete()
+
+    for stored in (key, joined.writer.key):
+        assert some_bytes(size) + b"tail" == await read(blobs, stored)
+        await blobs.delete(stored)
+
+
+@pytest.mark.parametrize("content_type", ["a  b", "text/plain; charset=ü", "x\r\ny: z", "", " "])
+@pytest.mark.parametrize("length", [3, None])
+async def test_no_content_type_fails_an_upload(blobs: BlobStore, content_type: str, length: int | None) -> None:
+    record = Record(blobs, await blobs.create(KEY, content_type=content_type, length=length))
+
+    await record.append(b"abc")
+    await record.complete()
+
+    assert await read(blobs, KEY) == b"abc"
 
 
 async def test_creating_stores_nothing_and_may_be_repeated(blobs: BlobStore) -> None:
@@ -117,6 +146,28 @@ async def test_a_cancelled_append_leaves_the_writer_valid(blobs: BlobStore, afte
     assert sha256(content) == sha256(await read(blobs, KEY))
 
 
+async def test_what_was_reported_outlives_the_append(blobs: AnyBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies in a long request loses only what came after its last report."""
+    monkeypatch.setattr(local, "REPORT_BYTES", 4 * MIB)
+    content = some_bytes(26 * MIB)
+    record = await Record.begin(blobs, length=len(content))
+    await record.append(content[:1000])
+    reports: list[int] = []
+
+    async def save(writer: BlobWriter) -> None:
+        reports.append(writer.size_bytes)
+        record.save(writer)
+
+    with pytest.raises(ConnectionError):
+        await blobs.append(record.writer, body(content[1000 : 24 * MIB], ends_with=ConnectionError()), on_durable=save)
+
+    assert len(reports) > 1
+    assert sorted(set(reports)) == reports
+    assert 5 * MIB <= record.size_bytes < 24 * MIB
+    await record.finish(content)
+    assert sha256(content) == sha256(await read(blobs, KEY))
+
+
 @pytest.mark.parametrize("size", [0, 10, 6 * MIB])
 async def test_completing_again_gives_the_same_blob(blobs: BlobStore, size: int) -> None:
     """The answer to the first may have been lost."""
@@ -143,6 +194,24 @@ async def test_a_blob_never_replaces_another(blobs: BlobStore, size: int) -> Non
     assert await read(blobs, KEY) == b"first"
 
 
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "unknown"])
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_a_try_that_was_not_recorded_is_in_the_way(blobs: BlobStore, size: int, declared: bool) -> None:
+    """Its blob may hold other bytes. Whoever made sure that nobody will record it any more deletes it, and repeats."""
+    record = await Record.begin(blobs, length=size if declared else None)
+    tried = await blobs.append(record.writer, body(b"\xff" * size))
+    await blobs.complete(tried)
+    await record.append(some_bytes(size))
+
+    with pytest.raises(Conflict):
+        await record.complete()
+
+    assert b"\xff" * size == await read(blobs, KEY)
+    await blobs.delete(KEY)
+    await record.complete()
+    assert sha256(some_bytes(size)) == sha256(await read(blobs, KEY))
+
+
 @pytest.mark.parametrize("size", [0, 10, 6 * MIB])
 async def test_an_aborted_blob_is_gone(blobs: BlobStore, size: int) -> None:
     record = await Record.begin(blobs)
@@ -167,10 +236,11 @@ async def test_an_aborted_blob_of_known_length_is_gone(blobs: BlobStore, size: i
         await blobs.stat(KEY)
 
 
-@pytest.mark.parametrize("size", [10, 6 * MIB])
-async def test_a_whole_append_that_was_not_recorded_is_written_over(blobs: BlobStore, size: int) -> None:
+@pytest.mark.parametrize("size", [10, 4 * MIB, 6 * MIB])
+async def test_a_last_append_that_was_not_recorded_is_written_over(blobs: BlobStore, size: int) -> None:
     record = await Record.begin(blobs, length=size)
-    await blobs.append(record.writer, body(b"\xff" * size))
+    await record.append(some_bytes(size)[:5])
+    await blobs.append(record.writer, body(b"\xff" * (size - 5)))
 
     blob = await record.finish(some_bytes(size))
 
@@ -242,7 +312,7 @@ async def test_a_reader_may_stop_early(blobs: BlobStore) -> None:
 
     reader = blobs.open(KEY)
     first = await anext(reader)
-    await reader.aclose()  # type: ignore[attr-defined]  # stores give generators
+    await reader.aclose()
 
     assert some_bytes(3 * MIB)[: len(first)] == first
 
@@ -290,13 +360,14 @@ CONCATENATED = [
 ]
 
 
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "unknown"])
 @pytest.mark.parametrize("sizes", CONCATENATED, ids=str)
-async def test_blobs_are_made_one(blobs: AnyBlobs, sizes: list[int]) -> None:
+async def test_blobs_are_made_one(blobs: AnyBlobs, sizes: list[int], declared: bool) -> None:
     keys = [BlobKey(f"anna/part{number}/name") for number in range(len(sizes))]
     contents = [some_bytes(size, seed=number) for number, size in enumerate(sizes)]
     for key, content in zip(keys, contents, strict=True):
         await (await Record.begin(blobs, key, length=len(content))).finish(content)
-    record = await Record.begin(blobs, length=sum(sizes))
+    record = await Record.begin(blobs, length=sum(sizes) if declared else None)
 
     record.save(await blobs.concatenate(record.writer, keys))
 

@@ -27,6 +27,23 @@ async def test_a_small_file_costs_one_request(bench: Bench) -> None:
     assert {f"blobs/{KEY}"} == bench.objects
 
 
+@pytest.mark.parametrize("fault", [Fault.LOSE, Fault.NO_ETAG, Fault.SLOW_DOWN])
+@pytest.mark.parametrize("before", [0, 5])
+async def test_a_small_file_whose_answer_was_lost_is_stored_once(bench: Bench, fault: Fault, before: int) -> None:
+    """The second try finds what the first has stored, and must know it."""
+    async with bench.failing() as blobs:
+        content = some_bytes(16_384)
+        record = await Record.begin(blobs, length=len(content))
+        await record.append(content[:before])
+        bench.proxy.fail(fault, at=2 if before else 1)
+        await record.append(content[before:])
+        blob = await record.complete()
+
+    assert blob == await bench.healthy.stat(KEY)
+    assert content == await read(bench.healthy, KEY)
+    await bench.check_nothing_stayed(KEY)
+
+
 async def test_a_multipart_upload_begins_with_the_first_part(bench: Bench) -> None:
     async with bench.failing() as blobs:
         record = await Record.begin(blobs, length=20 * MIB)
@@ -185,6 +202,39 @@ async def test_what_finds_no_memory_waits_in_files(bench: Bench, tmp_path: Path)
             assert sha256(content) == sha256(await read(blobs, key))
         assert blobs.memory_free_bytes == 5 * MIB
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+async def test_many_slow_clients_hold_no_more_memory_than_is_allowed(bench: Bench) -> None:
+    """And a fast one beside them is not held up by them."""
+    slow = 150
+    async with bench.make(replace(bench.settings, part_slots_max=1)) as blobs:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def dripping(content: bytes) -> AsyncIterator[bytes]:
+            for start in range(0, len(content), 20_000):
+                yield content[start : start + 20_000]
+                if start == 60_000:
+                    begun.release()
+                    await go_on.wait()
+
+        async def upload(number: int) -> None:
+            record = await Record.begin(blobs, BlobKey(f"slow/{number}"), length=100_000)
+            record.save(await blobs.append(record.writer, dripping(some_bytes(100_000, seed=number))))
+            await record.complete()
+
+        tasks = [asyncio.create_task(upload(number)) for number in range(slow)]
+        for _ in tasks:
+            await begun.acquire()
+        assert 0 <= blobs.memory_free_bytes < 100_000
+        await (await Record.begin(blobs, length=6 * MIB)).finish(some_bytes(6 * MIB))
+        go_on.set()
+        await asyncio.gather(*tasks)
+
+        assert blobs.memory_free_bytes == 5 * MIB
+    assert sha256(some_bytes(6 * MIB)) == sha256(await read(bench.healthy, KEY))
+    for number in range(0, slow, 10):
+        assert some_bytes(100_000, seed=number) == await read(bench.healthy, BlobKey(f"slow/{number}"))
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from adapters.records.sqlite import SqliteRecords, table, writer
 from adapters.records.sqlite import records as records_module
 from adapters.records.sqlite.writer import Gate
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
-from domain.page import Order, PageRequest, Position, equals
+from domain.page import Condition, Order, PageRequest, Position, below, equals, one_of
 from domain.records import Add
 from tests.support.records import KINDS, PARCELS, TALLIES, State, Tally, at, parcel
 
@@ -211,6 +211,44 @@ async def test_lists_go_by_their_index(records: SqliteRecords, path: Path) -> No
         assert "TEMP B-TREE" not in plan, (statement, plan)
     shell.close()
     assert len(seen) > 20
+
+
+async def check_index(records: SqliteRecords, path: Path, where: list[Condition], order: Order, expected: str) -> None:
+    """Ask SQLite which index it would read such a page by."""
+    seen: list[str] = []
+    for connection in (records._reader._inline, *records._reader._all):
+        connection.set_trace_callback(seen.append)
+    await records.collection(PARCELS).list(TENANT, where, order=order, page=PageRequest())
+
+    shell = sqlite3.connect(path)
+    plan = " ".join(row[3] for row in shell.execute(f"EXPLAIN QUERY PLAN {seen[0]}"))
+    shell.close()
+    assert f"USING INDEX {expected} (" in plan, plan
+
+
+async def test_list_goes_by_the_rarest_field(records: SqliteRecords, path: Path) -> None:
+    """An owner has fewer records than there are, so they are sorted; None is nobody's and says little."""
+    by_time, mine, nobodys = Order("created_at"), equals("owner", "anna"), equals("owner", None)
+
+    await check_index(records, path, [mine], by_time, "parcels.by.owner.size_bytes")
+    await check_index(records, path, [one_of("owner", ["anna"])], by_time, "parcels.by.owner.size_bytes")
+    await check_index(records, path, [nobodys], by_time, "parcels.by.created_at")
+    await check_index(records, path, [nobodys], Order("size_bytes"), "parcels.by.owner.size_bytes")
+    await check_index(records, path, [equals("state", State.SENT), mine], by_time, "parcels.by.state.created_at")
+
+
+async def test_scan_goes_by_an_index(records: SqliteRecords, path: Path) -> None:
+    """Also where SQLite, knowing nothing of the values, would rather read everything."""
+    seen: list[str] = []
+    for connection in records._reader._all:
+        connection.set_trace_callback(seen.append)
+    where = [one_of("state", [State.OPEN, State.LOST]), below("created_at", at(1))]
+    await records.collection(PARCELS).scan(where, order=Order("created_at"), limit=9)
+
+    shell = sqlite3.connect(path)
+    plan = " ".join(row[3] for row in shell.execute(f"EXPLAIN QUERY PLAN {seen[0]}"))
+    shell.close()
+    assert "parcels.by.state.created_at (tenant_id=? AND state=? AND created_at<?)" in plan
 
 
 # ---- changes
