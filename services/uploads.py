@@ -129,6 +129,7 @@ class UploadService:
         self._rules = rules
         self._active: dict[str, _Active] = {}
         self._digests = LiveDigests()
+        self._is_stopping = False
 
     @property
     def length_max(self) -> int:
@@ -284,6 +285,8 @@ class UploadService:
             declared = self._with_length(upload, command, limits)
             active = _Active(body, upload, can_pause=command.checksum is None)
             self._active[upload.id] = active
+            if self._is_stopping:
+                body.stop()
             try:
                 return await self._receive(declared, upload, command, body, limits)
             finally:
@@ -530,7 +533,8 @@ class UploadService:
         return CHUNK_SIZE_BYTES
 
     def stop_receiving(self) -> None:
-        """End every running request's body, so that what came is recorded before the process goes."""
+        """End every request's body, also of those to come, so that what came is recorded before the process goes."""
+        self._is_stopping = True
         for active in list(self._active.values()):
             active.body.stop()
 
