@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -32,6 +33,7 @@ from domain.user import SESSIONS, USERS, Session, User, parse_email, parse_usern
 MEMBERSHIPS_MAX = 100
 REFRESH_BYTES = 32
 PRINCIPALS_KEPT = 10_000
+STARTS_AT_ONCE_MAX = 16  # processes of one server, each of which makes the administrator if it finds none
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,14 +338,14 @@ class AccountService:
 
     async def ensure_user(self, identifier: str, password: str, *, tenant_name: str) -> SavedUser:
         """Make the user if there is none, and see to it that the password is this one."""
-        user = await self._find_user(identifier)
-        if user is not None and await self._passwords.verify(password, user.password_hash):
-            return SavedUser(user, (await self.memberships_of(UserId(user.id)))[0][1], is_new=False)
-        try:
-            return await self.save_user(identifier, password, tenant_name=tenant_name)
-        except Conflict:
-            # Another process of this server was starting at the same moment and made the same user.
-            return await self.save_user(identifier, password, tenant_name=tenant_name)
+        for _ in range(STARTS_AT_ONCE_MAX):
+            user = await self._find_user(identifier)
+            if user is not None and await self._passwords.verify(password, user.password_hash):
+                return SavedUser(user, (await self.memberships_of(UserId(user.id)))[0][1], is_new=False)
+            # Another process of this server may be starting at the same moment and make the same user.
+            with suppress(Conflict):
+                return await self.save_user(identifier, password, tenant_name=tenant_name)
+        raise Conflict(f"the user {identifier} is being changed by others")
 
     async def has_user(self, identifier: str) -> bool:
         return await self._find_user(identifier) is not None

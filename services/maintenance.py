@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from domain.blob import BlobKey, BlobStore, SweepingBlobStore
@@ -20,7 +20,7 @@ from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
 from domain.lock import LEASES
-from domain.page import Order, below, equals, one_of
+from domain.page import Order, at_least, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
 from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
@@ -77,6 +77,7 @@ class MaintenanceService:
         self._clock = clock
         self._retention = retention
         self._swept_at: float | None = None
+        self._trash_seen: datetime | None = None
 
     async def run_once(self) -> int:
         """
@@ -192,7 +193,13 @@ class MaintenanceService:
         """Remove files that were long enough in the trash of their tenant."""
         done = 0
         now = self._clock.now()
-        oldest = await self._files.scan([below("deleted_at", now)], order=Order("deleted_at"), limit=BATCH)
+        where = [below("deleted_at", now)]
+        if self._trash_seen is not None:
+            where.append(at_least("deleted_at", self._trash_seen))
+        oldest = await self._files.scan(where, order=Order("deleted_at"), limit=BATCH)
+        # Those that one tenant keeps for long must not hide another's behind them: the next round looks further on.
+        last = oldest[-1].deleted_at if len(oldest) == BATCH else None
+        self._trash_seen = last + timedelta(microseconds=1) if last is not None and last == self._trash_seen else last
         tenants = await self._records.collection(TENANTS).get_many(SYSTEM, list({file.tenant_id for file in oldest}))
         for file in oldest:
             tenant = tenants.get(file.tenant_id)

@@ -129,6 +129,7 @@ class UploadService:
         self._rules = rules
         self._active: dict[str, _Active] = {}
         self._digests = LiveDigests()
+        self._is_stopping = False
 
     @property
     def length_max(self) -> int:
@@ -191,14 +192,20 @@ class UploadService:
             tenant_id,
             {"bytes_in_flight": upload.reserved_bytes, "bytes_total": upload.reserved_bytes},
             at_most={} if limits.stored_bytes_max is None else {"bytes_total": limits.stored_bytes_max},
+            once=f"{upload.id}.reserve" if key is not None else None,
         )
         try:
             await self._records.write(reserve, Add(UPLOADS, upload))
         except Conflict as error:
             known = await self._known(tenant_id, upload.idempotency_key)
-            if known is not None:
-                return known
-            raise _no_room(limits) from error
+            if known is None:
+                raise _no_room(limits) from error
+            # Another request with this key was faster. A database without transactions may have reserved for ours; as
+            # both happen once at most, this comes to nothing on every database.
+            back = {name: -amount for name, amount in reserve.amounts.items()}
+            release = replace(reserve, amounts=back, at_most={}, once=f"{upload.id}.release")
+            await self._records.write(replace(reserve, at_most={}), release)
+            return known
         return replace(upload, revision=1)
 
     async def _begin_final(self, principal: Principal, new: NewUpload) -> Upload:
@@ -278,6 +285,8 @@ class UploadService:
             declared = self._with_length(upload, command, limits)
             active = _Active(body, upload, can_pause=command.checksum is None)
             self._active[upload.id] = active
+            if self._is_stopping:
+                body.stop()
             try:
                 return await self._receive(declared, upload, command, body, limits)
             finally:
@@ -524,7 +533,8 @@ class UploadService:
         return CHUNK_SIZE_BYTES
 
     def stop_receiving(self) -> None:
-        """End every running request's body, so that what came is recorded before the process goes."""
+        """End every request's body, also of those to come, so that what came is recorded before the process goes."""
+        self._is_stopping = True
         for active in list(self._active.values()):
             active.body.stop()
 

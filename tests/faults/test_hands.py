@@ -145,6 +145,16 @@ async def test_server_that_stops_keeps_what_came(world):
     assert (wire.response.status, wire.response.headers["upload-offset"]) == (423, "5")
 
 
+async def test_server_that_stops_begins_no_long_body(world):
+    """A request that came a moment after the signal must not hold up the end."""
+    path = await world.anna.tus.create(10)
+    world.product.services.uploads.stop_receiving()
+    wire, task = world.anna.tus.open("PATCH", path, {**SENDING, "Upload-Offset": "0"})
+    await asyncio.wait_for(task, 5)
+
+    assert (423, "0") == (wire.response.status, wire.response.headers["upload-offset"])
+
+
 # ---- maintenance meets a request
 
 
