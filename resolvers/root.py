@@ -91,7 +91,7 @@ class Mutation:
     )
     abort_upload: AbortUploadPayload | None = strawberry.field(
         resolver=abort_upload,
-        description="Drops the transfer and its bytes.",
+        description="Drops the transfer and its bytes; of a finished one, the file goes into the trash.",
         directives=[WRITE, Cost(weight=10)],
     )
     update_file: UpdateFilePayload | None = strawberry.field(

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Annotated
 
 import strawberry
@@ -68,13 +67,14 @@ async def abort_upload(
 ) -> AbortUploadPayload | None:
     service, principal = info.context.services.uploads, info.context.principal
     try:
-        upload = await service.get(principal, parse_upload_id(input.upload_id))
-        await service.terminate(principal, upload.id)
+        upload_id = parse_upload_id(input.upload_id)
+        await service.terminate(principal, upload_id)
+        upload = await service.get(principal, upload_id)
     except NotFound as error:
         return AbortUploadPayload(user_errors=refusal(error, path=("uploadId",)))
     except LighterageError as error:
         return AbortUploadPayload(user_errors=refusal(error))
-    return AbortUploadPayload(upload=Upload.from_domain(replace(upload, status=UploadStatusRecord.ABORTED)))
+    return AbortUploadPayload(upload=Upload.from_domain(upload))
 
 
 async def upload_progress(

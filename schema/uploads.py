@@ -123,5 +123,5 @@ class CreateUploadPayload:
 
 @strawberry.type(description="Outcome of `abortUpload`.")
 class AbortUploadPayload:
-    upload: Upload | None = strawberry.field(default=None, description="The transfer as it was when it ended.")
+    upload: Upload | None = strawberry.field(default=None, description="The transfer as it is now.")
     user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why it goes on.")

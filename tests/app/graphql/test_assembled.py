@@ -168,6 +168,26 @@ async def change_twice(person: Person, file_id: str) -> list[Any]:
     return answers
 
 
+async def test_a_transfer_is_dropped_at_any_time(product: Product) -> None:
+    """Before its end its room is free again; after it, the file is in the trash; a second time there is nothing."""
+    anna = await log_in(product, "anna")
+    query = "mutation ($id: ID!) { abortUpload(input: {uploadId: $id}) { upload { status } userErrors { path code } } }"
+    open_one = await anna.data(CREATE, input={"name": "a.csv", "size": 5})
+    finished = await anna.upload("people.csv", CONTENT)
+
+    first = await anna.data(query, id=open_one["createUpload"]["upload"]["id"])
+    again = await anna.data(query, id=open_one["createUpload"]["upload"]["id"])
+    late = await anna.data(query, id=finished["id"])
+    data = await anna.data("{ files { totalCount } tenant { usage { bytesInFlight } } uploads { id } }")
+    trash = await anna.data("{ files(filter: {deleted: true}) { nodes { name } } }")
+
+    assert first["abortUpload"] == {"upload": {"status": "ABORTED"}, "userErrors": []}
+    assert again["abortUpload"] == {"upload": None, "userErrors": [{"path": [], "code": "CONFLICT"}]}
+    assert late["abortUpload"]["userErrors"] == []
+    assert data == {"files": {"totalCount": 0}, "tenant": {"usage": {"bytesInFlight": 0}}, "uploads": []}
+    assert trash["files"]["nodes"] == [{"name": "people.csv"}]
+
+
 async def test_a_transfer_is_watched_to_its_end(product: Product) -> None:
     """002.51: over server-sent events, beside WebSocket; the stream ends by itself when the file is there."""
     anna = await log_in(product, "anna")
