@@ -116,7 +116,7 @@ class LocalBlobs:
         with _translated:
             if write_out is not None:
                 await asyncio.shield(write_out)
-            if offset > writer.size_bytes:
+            if offset > written_out or (offset and not writer.size_bytes):
                 await self._make_durable(fd, writer)
         return replace(writer, size_bytes=offset)
 
