@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.blobs.bucket import Aborted, Bucket, Refused
+from adapters.blobs.faults import fault_of
 from adapters.blobs.parts import Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
 from adapters.blobs.wire import Transfer
@@ -34,10 +35,10 @@ class Sending:
         try:
             return await send(self._transfer)
         except (StoreFull, StoreUnavailable) as fault:
+            # Refused as NoSuchUpload: the parts before are gone as well; only an operator can say why.
             return fault
-        except (Refused, Aborted) as error:
-            # NoSuchUpload: the bytes before are gone as well; only an operator can say why.
-            return _unavailable(error)
+        except Aborted:
+            return StoreUnavailable("blob store")
         finally:
             part.close()
 
@@ -103,7 +104,7 @@ class Appending:
             try:
                 part.add(piece)
             except OSError as error:
-                raise await self._fault(StoreFull()) from error
+                raise await self._fault(fault_of(error)) from error
             chunk = chunk[len(piece) :]
             if part.size >= self._part_size and not self._is_whole(part):
                 await self._send_part(part)
@@ -123,12 +124,11 @@ class Appending:
 
     async def _load(self, tail: Tail, part: Part) -> None:
         try:
-            async for chunk in self._bucket.read(tail.key):
-                part.add(chunk)
-        except Refused as refusal:
-            raise StoreUnavailable("blob store") from refusal
+            async with contextlib.aclosing(self._bucket.read(tail.key)) as chunks:
+                async for chunk in chunks:
+                    part.add(chunk)
         except OSError as error:
-            raise StoreFull from error
+            raise fault_of(error) from error
         if part.size != tail.size:
             raise StoreUnavailable("blob store")
 
@@ -157,9 +157,8 @@ class Appending:
 
     async def _make_way(self) -> None:
         """Wait until another part may go up; parts that wait to be sent would fill the memory."""
-        while len(under_way := [s.task for _, s in self._sendings if not s.task.done()]) > (
-            self._bucket.settings.sendings_max - 1
-        ):
+        others_max = self._bucket.settings.sendings_max - 1
+        while len(under_way := [s.task for _, s in self._sendings if not s.task.done()]) > others_max:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         for _, sending in self._sendings:
             if sending.task.done() and isinstance(result := sending.task.result(), (StoreFull, StoreUnavailable)):
@@ -209,8 +208,6 @@ class Appending:
             return await self._put_tail(part)
         except (StoreFull, StoreUnavailable) as fault:
             return fault
-        except Refused as refusal:
-            return _unavailable(refusal)
         finally:
             if self._part is part:  # else the sending closes it
                 part.close()
@@ -253,7 +250,7 @@ class Appending:
         for key in self._progress.garbage:
             try:
                 await self._bucket.call("delete_object", Key=key)
-            except (StoreFull, StoreUnavailable, Refused):
+            except (StoreFull, StoreUnavailable):
                 kept.append(key)  # the next append tries again, at last the sweep
         return tuple(kept)
 
@@ -320,12 +317,6 @@ MARK_NAME = "lighterage-mark"
 
 class _Conflict(Exception):
     """The condition of a write does not hold."""
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    fault = StoreUnavailable("blob store")
-    fault.__cause__ = error
-    return fault
 
 
 def _with(fault: StoreFull | StoreUnavailable, kept: BlobWriter | None) -> StoreFull | StoreUnavailable:
