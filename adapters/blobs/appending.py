@@ -99,9 +99,8 @@ class Appending:
         while chunk:
             part = self._part or await self._begin_part()
             piece = chunk[: max(0, self._part_size - part.size)]
-            if not part.fits(len(piece)):
-                await self._memory.wait_for(len(piece))
             try:
+                await part.make_room(len(piece), expected=self._expected_size())
                 part.add(piece)
             except OSError as error:
                 raise await self._fault(fault_of(error)) from error
@@ -132,6 +131,10 @@ class Appending:
         if part.size != tail.size:
             raise StoreUnavailable("blob store")
 
+    def _expected_size(self) -> int:
+        length = self._writer.length
+        return self._part_size if length is None else min(self._part_size, length - self._offset)
+
     def _is_whole(self, part: Part) -> bool:
         """Tell whether the part is all there will ever be, so that it needs no multipart upload."""
         return self._offset == 0 and not self._sendings and part.size == self._writer.length
@@ -151,6 +154,7 @@ class Appending:
             return await self._bucket.put(self._key, part, query=query, transfer=transfer)
 
         self._part = None
+        part.leave()
         self._sendings.append((number, Sending(size, send, part)))
         self._offset += size
         await self._make_way()
