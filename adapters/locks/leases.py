@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Self
 
 from adapters.locks.local import LocalLocks
 from domain.clock import Clock
@@ -29,30 +31,41 @@ ASK_SECONDS = 0.05  # how soon a newcomer notices that the holder let go
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """This process, as the owner of leases: where it runs, its number there, and what tells it from one before."""
+    """A process as the owner of leases: where it runs, its number there, and when it began, since numbers come again."""
 
     host: str
     pid: int
-    token: str
+    began: str
+
+    @classmethod
+    def this(cls) -> Self:
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, _began(pid) or secrets.token_hex(8))
 
     @property
     def name(self) -> str:
-        return f"{self.host}/{self.pid}/{self.token}"
+        return f"{self.host}/{self.pid}/{self.began}"
 
     def sees_dead(self, owner: str) -> bool:
         """Tell whether an owner ran on this host and is gone for sure."""
-        host, pid, token, *_ = [*owner.split("/"), "", "", ""]
+        host, pid, began, *_ = [*owner.split("/"), "", "", ""]
         if host != self.host or not pid.isdecimal():
             return False
-        if int(pid) == self.pid:
-            return token != self.token  # a container's first process has the same number each time
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
+        found = _began(int(pid))
+        # A container's first process has the same number each time, but never the same beginning.
+        return found is not None and found != began
+
+
+def _began(pid: int) -> str | None:
+    """Tell when a process began, in the kernel's ticks; "" where there is none, None where it cannot be told."""
+    if not Path("/proc/self/stat").exists():
+        return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    # proc(5): the name stands in parentheses and may hold any character; starttime is the 20th field behind it.
+    return stat.rpartition(")")[2].split()[19]
 
 
 class LeaseLocks:
@@ -68,7 +81,7 @@ class LeaseLocks:
         self._clock = clock
         self._lifetime = timedelta(seconds=lease_seconds)
         self._local = LocalLocks()
-        self._process = _Process(socket.gethostname(), os.getpid(), secrets.token_hex(8))
+        self._process = _Process.this()
 
     @asynccontextmanager
     async def hold(
