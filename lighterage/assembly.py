@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
 from adapters.locks.leases import LeaseLocks
-from adapters.locks.local import LocalLocks
+from adapters.locks.machine import MachineLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
@@ -125,7 +125,7 @@ async def open_product(
         blobs, path_of = await _open_blobs(stack, settings, clock)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
         finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
-        locks = _locks(settings, records, clock)
+        locks = _locks(stack, settings, records, clock)
         concatenator = Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher)
         stack.push_async_callback(concatenator.close)
         uploads = UploadService(
@@ -255,10 +255,10 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     return records
 
 
-def _locks(settings: Settings, records: Records, clock: Clock) -> LockManager:
-    # On SQLite the processes are of one machine, and a directory's files are locked by the blob store itself.
+def _locks(stack: AsyncExitStack, settings: Settings, records: Records, clock: Clock) -> LockManager:
     if settings.mongo_url is None and settings.s3_bucket is None:
-        return LocalLocks()
+        # Processes that share a directory are of one machine, whose kernel keeps locks at no cost.
+        return stack.enter_context(MachineLocks(settings.data_dir / "lighterage.locks"))
     return LeaseLocks(records=records, clock=clock)
 
 
