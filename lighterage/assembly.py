@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -34,7 +35,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
-from lighterage.settings import Settings, revealed
+from lighterage.settings import Settings, SettingsError, revealed
 from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
@@ -115,10 +116,14 @@ async def open_product(
     Args:
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
         with_sql: Start the processes that run SQL; commands that need none do without.
+
+    Raises:
+        SettingsError: The data directory cannot be used.
+        LighterageError: A store does not answer.
     """
     clock = clock or SystemClock()
     public_url = settings.public_url or address
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as stack:
         bus = LocalEvents()
         records = await _open_records(stack, settings, bus)
@@ -174,6 +179,16 @@ async def open_product(
             retention=Retention(events=timedelta(days=settings.event_days)),
         )
         yield Product(settings, public_url, records, blobs, tokens, services, maintenance)
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        message = f"LIGHTERAGE_DATA_DIR (is {str(path)!r}): {error.strerror}. Name a directory that can be written to."
+        raise SettingsError(message) from error
 
 
 def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App:
