@@ -230,6 +230,7 @@ def machine(directory: Path) -> dict[str, str]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": revision.stdout.strip(),
         "cpu": f"{os.cpu_count()} x {model}",
+        "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),  # well above the servers' own: measure again
         "kernel": platform.release(),
         "python": platform.python_version(),
         "file_system": kind.strip(),

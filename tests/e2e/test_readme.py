@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import running_server
+from tests.support.product_server import ServerProcess
 from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.slow
@@ -37,11 +37,15 @@ def test_five_minutes_R002_17_R002_22_R002_23_R002_42_R003_17(tmp_path):
     make = shutil.which("make")
     assert make is not None
     run = [make, "--no-print-directory", "-C", str(ROOT), "run"]
-    with running_server(tmp_path / "data", password=None, command=run, start_seconds=MAKE_SECONDS) as server:
+    unset = dict.fromkeys(("LIGHTERAGE_ADMIN_EMAIL", "LIGHTERAGE_ADMIN_PASSWORD", "LIGHTERAGE_QUERY_WORKERS"), "")
+    server = ServerProcess(tmp_path / "data", command=run, **unset)
+    try:
         password = re.search(r"password +(\S+)", server.greeting)
         assert password is not None
         script, watch = path_of(server.url, password[1])
         shown = follow(tmp_path, script, watch)
+    finally:
+        server.terminate()
 
     digests = re.findall(r"^([0-9a-f]{64})  (?:big|back)\.bin$", shown, re.MULTILINE)
     assert len(digests) == 2

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,16 +19,27 @@ ROOT = Path(__file__).parent.parent.parent
 EMAIL, PASSWORD = "admin@example.org", "correct horse battery"
 START_SECONDS = 30
 STOP_SECONDS = 30
+_LAST_LINE = "-d '{"
 _GREETING = re.compile(r"takes uploads at (http://\S+)/files/")
 
 
-class ServerProcess:
-    """`python -m lighterage serve` on a directory; `url` is where it said it is."""
+SERVE = (sys.executable, "-m", "lighterage", "serve")
 
-    def __init__(self, data_dir: Path, **environ: str) -> None:
+
+class ServerProcess:
+    """
+    `python -m lighterage serve` on a directory, or whatever command starts it; empty settings count as not set.
+
+    Attributes:
+        url: Where it said it is.
+        greeting: All that it printed until it took requests.
+    """
+
+    def __init__(self, data_dir: Path, *, command: Sequence[str] = SERVE, **environ: str) -> None:
         self._log = (data_dir.parent / "server.log").open("ab")
+        self.greeting = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lighterage", "serve"],
+            command,
             cwd=ROOT,
             env=_environ(data_dir) | environ,
             stdout=subprocess.PIPE,
@@ -40,7 +51,8 @@ class ServerProcess:
     def _wait_for_url(self) -> str:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if found := _GREETING.search(line):
+            self.greeting += line
+            if _LAST_LINE in line and (found := _GREETING.search(self.greeting)):
                 return found[1]
         raise AssertionError(f"the server ended with {self.process.wait()}")
 

@@ -40,7 +40,11 @@ async function run(query) {
   await page.keyboard.press('Control+A')
   await page.evaluate((text) => navigator.clipboard.writeText(text), query)
   await page.keyboard.press('Control+V')
-  await page.keyboard.press('Control+Enter')
+  // GraphiQL takes the text over some moments after it is typed; run before that, the old one would go out.
+  const word = query.match(/\w+/)[0]
+  await page.locator('.graphiql-query-editor .view-lines').filter({ hasText: word }).waitFor()
+  await page.waitForFunction((wanted) => Object.values(localStorage).some((text) => text.includes(wanted)), word)
+  await page.getByRole('button', { name: /^Execute query/ }).click()
 }
 
 /** Wait until the result pane says this, and give all of it. */
