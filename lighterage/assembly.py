@@ -167,6 +167,7 @@ async def open_product(
                 blobs=blobs,
                 engine=await _open_engine(stack, settings, clock) if with_sql else None,
                 path_of=path_of,
+                clock=clock,
             ),
         )
         maintenance = MaintenanceService(
