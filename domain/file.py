@@ -107,6 +107,10 @@ class File:
     def resource_id(self) -> str | None:
         return self.resource.id if self.resource else None
 
+    def is_gone(self, *, now: datetime) -> bool:
+        """In the trash, or past its time: its bytes are nobody's to read, though they may still be there."""
+        return self.deleted_at is not None or (self.expires_at is not None and self.expires_at <= now)
+
     def require_ready(self) -> None:
         """Raise FileNotReady unless the bytes may be read."""
         if self.status is not FileStatus.READY:

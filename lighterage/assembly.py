@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -17,7 +18,7 @@ from starlette.routing import BaseRoute
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
 from adapters.locks.leases import LeaseLocks
-from adapters.locks.local import LocalLocks
+from adapters.locks.machine import MachineLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
@@ -34,7 +35,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
-from lighterage.settings import Settings, revealed
+from lighterage.settings import Settings, SettingsError, revealed
 from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
@@ -115,17 +116,21 @@ async def open_product(
     Args:
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
         with_sql: Start the processes that run SQL; commands that need none do without.
+
+    Raises:
+        SettingsError: The data directory cannot be used.
+        LighterageError: A store does not answer.
     """
     clock = clock or SystemClock()
     public_url = settings.public_url or address
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as stack:
         bus = LocalEvents()
         records = await _open_records(stack, settings, bus)
         blobs, path_of = await _open_blobs(stack, settings, clock)
         tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
         finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
-        locks = _locks(settings, records, clock)
+        locks = _locks(stack, settings, records, clock)
         concatenator = Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher)
         stack.push_async_callback(concatenator.close)
         uploads = UploadService(
@@ -162,6 +167,7 @@ async def open_product(
                 blobs=blobs,
                 engine=await _open_engine(stack, settings, clock) if with_sql else None,
                 path_of=path_of,
+                clock=clock,
             ),
         )
         maintenance = MaintenanceService(
@@ -174,6 +180,16 @@ async def open_product(
             retention=Retention(events=timedelta(days=settings.event_days)),
         )
         yield Product(settings, public_url, records, blobs, tokens, services, maintenance)
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        message = f"LIGHTERAGE_DATA_DIR (is {str(path)!r}): {error.strerror}. Name a directory that can be written to."
+        raise SettingsError(message) from error
 
 
 def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App:
@@ -255,10 +271,10 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     return records
 
 
-def _locks(settings: Settings, records: Records, clock: Clock) -> LockManager:
-    # On SQLite the processes are of one machine, and a directory's files are locked by the blob store itself.
+def _locks(stack: AsyncExitStack, settings: Settings, records: Records, clock: Clock) -> LockManager:
     if settings.mongo_url is None and settings.s3_bucket is None:
-        return LocalLocks()
+        # Processes that share a directory are of one machine, whose kernel keeps locks at no cost.
+        return stack.enter_context(MachineLocks(settings.data_dir / "lighterage.locks"))
     return LeaseLocks(records=records, clock=clock)
 
 

@@ -63,6 +63,7 @@ def user(
 ) -> None:
     """Make a user with a tenant of their own, or change the password and flag of one who is there."""
     from auth.passwords import check_password
+    from lighterage.settings import SettingsError
 
     settings = _settings()
     try:
@@ -71,8 +72,8 @@ def user(
         errors.print(f"[yellow]warning:[/] {error.message}; accepted all the same from the command line")
     try:
         saved = asyncio.run(_save_user(settings, name, password, is_active=bool(is_active)))
-    except LighterageError as error:
-        _fail(error.message)
+    except (SettingsError, LighterageError) as error:
+        _fail(str(error))
     state = "active" if saved.user.is_active else "switched off"
     print(f"{'made' if saved.is_new else 'changed'} {saved.user.username} ({state}) in tenant {saved.tenant.slug}")
 

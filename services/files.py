@@ -213,7 +213,7 @@ class FileService:
         return self._readable(await self._files.get(claims.tenant_id, file_id), inline=claims.inline)
 
     def _readable(self, file: File, *, inline: bool) -> Content:
-        if file.deleted_at is not None or self._is_expired(file):
+        if file.is_gone(now=self._clock.now()):
             raise NotFound("file")
         file.require_ready()
         return Content(file, self._blobs, inline=inline)
@@ -231,7 +231,7 @@ class FileService:
             seconds = int(DOWNLOAD_LIFETIME_MAX.total_seconds())
             message = f"ttlSeconds must be from 1 to {seconds}"
             raise InvalidValue(message, path=("ttlSeconds",), reason="out_of_range")
-        if file.status is not FileStatus.READY or file.deleted_at is not None or self._is_expired(file):
+        if file.status is not FileStatus.READY or file.is_gone(now=self._clock.now()):
             return None
         token = self._tokens.issue_download(tenant_id=tenant_id, file_id=file.id, inline=inline, lifetime=lifetime)
         return f"{self._public_url}/api/v1/files/{file.id}/content?token={token}"
@@ -380,9 +380,6 @@ class FileService:
         file = await self._files.get(principal.tenant_id, file_id)
         require(principal, action, file)
         return file
-
-    def _is_expired(self, file: File) -> bool:
-        return file.expires_at is not None and file.expires_at <= self._clock.now()
 
 
 class _EventFilter:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from auth.policy import Action, require
 from domain.blob import BlobKey, BlobStore
+from domain.clock import Clock
 from domain.errors import LighterageError, NotFound, QueryLimitExceeded, RateLimited, SqlInvalid, StoreUnavailable
-from domain.file import FILES, File
+from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, TenantId, is_id
 from domain.principal import Principal
 from domain.records import Records
@@ -137,11 +138,13 @@ class QueryService:
         blobs: BlobStore,
         engine: QueryEngine | None,
         path_of: Callable[[BlobKey], str] | None,
+        clock: Clock,
     ) -> None:
         self._files = records.collection(FILES)
         self._blobs = blobs
         self._engine = engine
         self._path_of = path_of
+        self._clock = clock
         self._running: dict[TenantId, int] = defaultdict(int)
 
     async def select(self, principal: Principal, file_id: FileId, query: Select, *, limit: int) -> SelectResult:
@@ -178,7 +181,9 @@ class QueryService:
         """Give what SQL sees in a file, or None where it is none that can be queried."""
         require(principal, Action.QUERY_FILE, file)
         found = format_of(file)
-        if found is None or self._engine is None or file.deleted_at is not None:
+        if found is None or self._engine is None:
+            return None
+        if file.status is not FileStatus.READY or file.is_gone(now=self._clock.now()):
             return None
         try:
             columns = await self._engine.describe(self._source(file), _input_format(file, Select(sql="")))
@@ -214,7 +219,7 @@ class QueryService:
             raise NotFound("file")
         file = await self._files.get(principal.tenant_id, file_id)
         require(principal, Action.QUERY_FILE, file)
-        if file.deleted_at is not None:
+        if file.is_gone(now=self._clock.now()):
             raise NotFound("file")
         file.require_ready()
         return file

@@ -89,11 +89,7 @@ class LeaseLocks:
     ) -> AsyncGenerator[Hold, None]:
         async with self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds):
             owner = f"{self._process.name}/{secrets.token_hex(4)}"
-            try:
-                async with asyncio.timeout(patience_seconds):
-                    hold = await self._take(key, owner)
-            except TimeoutError as error:
-                raise UploadLocked from error
+            hold = await self._take(key, owner, patience_seconds)
             watching = asyncio.create_task(self._keep(key, owner, on_contention))
             try:
                 yield hold
@@ -103,7 +99,11 @@ class LeaseLocks:
                     await watching
                 await self._release(key, owner)
 
-    async def _take(self, key: str, owner: str) -> Hold:
+    async def _take(self, key: str, owner: str, patience_seconds: float) -> Hold:
+        # Patience is looked at between the writes: one that is cancelled may happen all the same, and the lease that
+        # it leaves would keep everybody out until it runs out.
+        now_seconds = asyncio.get_running_loop().time
+        impatient_at = now_seconds() + patience_seconds
         while True:
             now = self._clock.now()
             mine = Lease(key, owner, now + self._lifetime)
@@ -119,6 +119,8 @@ class LeaseLocks:
                     await self._leases.save(replace(lease, is_wanted=True), expected_revision=lease.revision)
             except (Conflict, NotFound):
                 continue  # another was faster, the holder or a second newcomer; look again
+            if now_seconds() + ASK_SECONDS > impatient_at:
+                raise UploadLocked
             await asyncio.sleep(ASK_SECONDS)
 
     async def _keep(self, key: str, owner: str, on_contention: Callable[[], None]) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from domain.errors import Conflict, LighterageError, QuotaExceeded
+from adapters.locks.machine import MachineLocks
+from domain.errors import Conflict, LighterageError, OffsetMismatch, QuotaExceeded
 from domain.tenant import TENANTS, Limits
-from domain.upload import UPLOADS, AppendBytes, NewUpload, UploadStatus
+from domain.upload import UPLOADS, AppendBytes, NewUpload, Upload, UploadStatus
 from services.uploads import UploadService
 from tests.support.product import World, body, open_world, sha256
 from tests.support.product_faults import Crash, Mode, Plan, Rig, Sender
@@ -227,6 +229,36 @@ async def test_two_processes_on_one_upload_store_the_right_bytes(rig):
     assert content == await rig.content_of(file)
     assert sha256(content) == file.sha256
     assert len(await rig.created_events_of(user)) == 1
+
+
+async def test_process_cannot_write_over_what_another_is_about_to_record(rig, tmp_path, monkeypatch):
+    """Bytes are stored, their record is on its way: a second process must wait, or acknowledged bytes would change."""
+    with MachineLocks(tmp_path / "locks") as locks, MachineLocks(tmp_path / "locks") as other_locks:
+        one = Rig(rig.records, rig.blobs, rig.clock, lambda: locks)
+        two = Rig(rig.records, rig.blobs, rig.clock, lambda: other_locks)
+        user = await rig.new_user()
+        upload = await one.uploads.begin(user, NewUpload("a.txt", 10))
+        stored, go_on = asyncio.Event(), asyncio.Event()
+        save = one.uploads._save
+
+        async def wait_and_save(*args: Any) -> Upload:
+            stored.set()
+            await go_on.wait()
+            return await save(*args)
+
+        monkeypatch.setattr(one.uploads, "_save", wait_and_save)
+        first = asyncio.ensure_future(one.uploads.append(user, AppendBytes(upload.id, 0), body(b"hello")))
+        await stored.wait()
+        second = asyncio.ensure_future(two.uploads.append(user, AppendBytes(upload.id, 0), body(b"HELLO")))
+        await asyncio.wait({second}, timeout=0.05)
+        go_on.set()
+        await first
+        with pytest.raises(OffsetMismatch):
+            await second
+        await two.uploads.append(user, AppendBytes(upload.id, 5), body(b" world"[:5]))
+        (file,) = await rig.files_of(user)
+
+    assert b"hello worl" == await rig.content_of(file)
 
 
 # ---- cut off between the last byte and the file

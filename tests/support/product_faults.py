@@ -20,6 +20,7 @@ from domain.errors import LighterageError, StoreFull, StoreUnavailable
 from domain.event import FILE_EVENTS, FileEvent, FileEventAction
 from domain.file import FILES, File
 from domain.ids import TenantId, UploadId
+from domain.lock import LockManager
 from domain.page import Order, PageRequest
 from domain.principal import ALL_SCOPES, Principal
 from domain.tenant import USAGES, TenantRole, Usage
@@ -137,9 +138,16 @@ class FailingBlobs(Failing):
 class Rig:
     """The upload services of one process. `restart` throws away all that they remember and opens the door again."""
 
-    def __init__(self, records: SqliteRecords, blobs: LocalBlobs, clock: FakeClock) -> None:
+    def __init__(
+        self,
+        records: SqliteRecords,
+        blobs: LocalBlobs,
+        clock: FakeClock,
+        make_locks: Callable[[], LockManager] = LocalLocks,
+    ) -> None:
         self.records, self.blobs, self.clock = records, blobs, clock
         self.plan = Plan()
+        self._make_locks = make_locks
         self._key = SigningKey("key_1", new_private_key(), NOON)
         self._users = 0
         self.restart()
@@ -148,7 +156,7 @@ class Rig:
         self.plan.is_dead = False
         records: Any = FailingRecords(self.records, self.plan)
         blobs: Any = FailingBlobs(self.blobs, self.plan)
-        bus, locks = LocalEvents(), LocalLocks()
+        bus, locks = LocalEvents(), self._make_locks()
         finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=self.clock)
         self.uploads = UploadService(
             records=records,

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -142,3 +143,31 @@ async def renewed(records, clock):
         if (lease.until - clock.now()).total_seconds() >= LEASE_SECONDS:
             return lease
         await asyncio.sleep(0.05)
+
+
+class _SlowToAdd:
+    """Records whose answers come late: who gives up waiting has written all the same."""
+
+    def __init__(self, records: SqliteRecords) -> None:
+        self._leases = records.collection(LEASES)
+
+    def collection(self, _kind):
+        return self
+
+    async def add(self, record):
+        adding = asyncio.ensure_future(self._leases.add(record))
+        await asyncio.sleep(0.1)
+        return await adding
+
+    def __getattr__(self, name):
+        return getattr(self._leases, name)
+
+
+async def test_impatience_leaves_no_lease_behind(records, clock):
+    """A newcomer that gave up while its lease was being written would keep everybody out for 15 seconds."""
+    slow = LeaseLocks(records=_SlowToAdd(records), clock=clock)  # type: ignore[arg-type]
+    with suppress(UploadLocked):
+        async with slow.hold(KEY, on_contention=lambda: None, patience_seconds=0.02):
+            pass
+    async with LeaseLocks(records=records, clock=clock).hold(KEY, on_contention=lambda: None, patience_seconds=0.2):
+        pass
