@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
+WEB_STAMP := web/node_modules/.stamp
+BUILDER ?= docker
+LINT := .tools/lint/bin
+LINT_STAMP := .tools/lint/.stamp
 
 .DEFAULT_GOAL := help
 
@@ -12,12 +16,37 @@ help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(RUN_STAMP) ## Serve the product; prints where to go and how to log in
+run: $(RUN_STAMP) web-if-node ## Serve the product; prints where to go and how to log in
 	@exec $(BIN)/python -m lighterage serve
+
+.PHONY: web
+web: web/dist/graphiql/index.html ## Build the pages for the browser (needs Node.js 20+ and npm)
+
+# The server runs without its pages: no Node.js, or a build that failed, must not keep it from starting.
+.PHONY: web-if-node
+web-if-node:
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
+		$(MAKE) -s --no-print-directory web || echo "The pages could not be built; the server starts without them."; \
+	else \
+		echo "Without Node.js 20+ and npm there is no page at /graphiql; the API runs all the same."; \
+	fi
+
+.PHONY: web-check
+web-check: $(WEB_STAMP) ## Check the types of the pages
+	npm --prefix web run --silent check
+
+web/dist/graphiql/index.html: $(WEB_STAMP) $(wildcard web/graphiql/*)
+	npm --prefix web run --silent build:graphiql -- --logLevel warn
+	@touch $@
+
+$(WEB_STAMP): web/package-lock.json
+	@echo "Fetching what the pages are built with; this is done once."
+	npm --prefix web ci --ignore-scripts --no-progress --loglevel error
+	@touch $@
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## Format check, lint and types
@@ -25,15 +54,45 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+.PHONY: lint-files
+lint-files: $(LINT_STAMP) ## Check scripts, container files and workflows
+	$(LINT)/shellcheck .ci/run
+	$(LINT)/hadolint --failure-threshold style Dockerfile
+	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
 .PHONY: format
 format: $(DEV_STAMP) ## Format and apply the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: bench
+bench: $(DEV_STAMP) ## Measure uploads and downloads, beside the peers that are there
+	$(BIN)/python -m benchmarks.upload
+
+.PHONY: bench-peers
+bench-peers: .tools/bin/tusd benchmarks/peers/node_modules/.stamp ## Get the servers to compare with (Go, npm)
+
+.tools/bin/tusd:
+	mkdir -p .tools/tusd
+	printf 'module peer\n\ngo 1.24\n\nrequire github.com/tus/tusd/v2 v2.10.0\n' > .tools/tusd/go.mod
+	cd .tools/tusd && go build -mod=mod -o ../bin/tusd github.com/tus/tusd/v2/cmd/tusd
+
+benchmarks/peers/node_modules/.stamp: benchmarks/peers/package-lock.json
+	npm --prefix benchmarks/peers ci --ignore-scripts --no-progress --loglevel error
+	@touch $@
+
+.PHONY: image
+image: ## Build the container image (docker, or BUILDER=buildah); ARGS='--build-arg BASE=…' for another base
+	$(BUILDER) build -t lighterage $(ARGS) .
+
+.PHONY: reference
+reference: $(DEV_STAMP) ## Write the tables of docs/reference again
+	$(BIN)/python -m tests.support.reference
+
 .PHONY: lock
 lock: ## Write the hash-locked requirements again (needs uv)
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --extra build pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --extra build --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## Remove what the targets built; your data directory stays
@@ -45,9 +104,14 @@ $(BIN)/python:
 
 $(RUN_STAMP): requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LINT_STAMP): .ci/lint-tools.txt
+	$(PYTHON) -m venv .tools/lint
+	$(LINT)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -5,8 +5,9 @@ A store takes bytes in order at the end of an unfinished blob and says how many 
 into parts, and what it keeps for that, is its own affair: an opaque state that the caller records for it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NewType, Protocol
 
 BlobKey = NewType("BlobKey", str)
@@ -44,11 +45,17 @@ class BlobStore(Protocol):
     """
     Raises StoreFull when there is no room and StoreUnavailable when the store does not answer.
 
-    At most one `append` of a blob runs at a time: the caller holds the upload's lock.
+    At most one call that takes a writer of a blob runs at a time: the caller holds the upload's lock. The writer that
+    is handed in is the one that was last recorded, for a store removes what only earlier ones need. A store that can
+    see another writer at work raises UploadLocked.
     """
 
     async def create(self, key: BlobKey, *, content_type: str, length: int | None) -> BlobWriter:
-        """Begin a blob. Costs nothing lasting until bytes come; repeating it is harmless."""
+        """
+        Begin a blob. Costs nothing lasting until bytes come; repeating it is harmless.
+
+        LengthExceeded where the store can hold no blob of that length.
+        """
         ...
 
     async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes]) -> BlobWriter:
@@ -57,20 +64,38 @@ class BlobStore(Protocol):
 
         Returns when the chunks end, when they were all made durable. A fault that `chunks` raises is raised on after
         nothing is promised of this call; the given `writer` stays valid, and its next append writes over what was
-        left. On a store's own fault (full, away) it is the same, but that the fault's `kept` names what became durable.
+        left. On a store's own fault (full, away) it is the same, but that the fault's `kept` names what became durable:
+        record it as if it had been returned, or drop it. A cancellation promises nothing either; what it stops may
+        take a moment to end, but can no longer touch bytes that a later append is told are durable.
+
+        The chunks are no more than `length` allows; nobody changes them later. They are not closed here.
         """
         ...
 
     async def complete(self, writer: BlobWriter) -> Blob:
-        """Make the blob readable under its key, whole or not at all. Repeating it gives the same blob."""
+        """
+        Make the blob readable under its key, whole or not at all. Repeating it gives the same blob.
+
+        Conflict where another blob has the key; it stays as it is. It may be one that an earlier append of this upload
+        became, and nobody recorded: who makes sure that nobody will may delete it, and complete again. A blob whose
+        last byte was appended may be readable before this call, but never one that lacks a byte.
+        """
         ...
 
     async def abort(self, writer: BlobWriter) -> None:
-        """Remove what an unfinished blob left; no fault where nothing is."""
+        """
+        Remove what an unfinished blob left; no fault where nothing is.
+
+        Not for one that was completed, which `delete` removes: a store need not be able to tell.
+        """
         ...
 
-    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to `end` (exclusive); NotFound where there is no such blob."""
+    def open(self, key: BlobKey, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """
+        Yield the bytes from `start` up to `end` (exclusive), in chunks of 1 byte to 1 MiB; none behind the blob's end.
+
+        NotFound, at the first step of the iteration, where there is no such blob. Whoever stops early closes it.
+        """
         ...
 
     async def stat(self, key: BlobKey) -> Blob:
@@ -86,9 +111,47 @@ class BlobStore(Protocol):
         ...
 
 
-class LocalBlobStore(Protocol):
-    """A store whose blobs are files of this machine, so that a reader may open them itself."""
+class ReportingBlobStore(Protocol):
+    """A store that says during an append how far it is durable: a process that dies loses less than the request."""
 
-    def path_of(self, key: BlobKey) -> str:
-        """Give the absolute path of a finished blob. Never show it to a client."""
+    async def append(
+        self,
+        writer: BlobWriter,
+        chunks: AsyncIterator[bytes],
+        *,
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+    ) -> BlobWriter:
+        """
+        Do as BlobStore.append does, and hand each writer that reaches further to `on_durable`, to be recorded.
+
+        It is awaited between two chunks, now and then. What it raises ends the append; what it recorded stays valid,
+        as `writer` does. Not for bytes that a checksum at the end may still refuse.
+        """
+        ...
+
+
+class CopyingBlobStore(Protocol):
+    """A store that makes one blob of others by itself, so that their bytes need not come out and go in again."""
+
+    async def concatenate(self, writer: BlobWriter, sources: Sequence[BlobKey]) -> BlobWriter:
+        """
+        Store the bytes of finished blobs, in order, behind what is durable; the sources stay.
+
+        NotFound where a source is missing. On any fault nothing is promised, and the given `writer` stays valid.
+        """
+        ...
+
+
+class SweepingBlobStore(Protocol):
+    """A store in which a crash may leave unfinished blobs that no record names."""
+
+    async def sweep(
+        self, known: Callable[[BlobKey], Awaitable[bool]], *, older_than_seconds: float, now: datetime
+    ) -> int:
+        """
+        Remove unfinished blobs last written to `older_than_seconds` ago that nobody knows; give how many.
+
+        Args:
+            known: Whether a record of an upload that is not complete names the key: also one that is being completed.
+        """
         ...

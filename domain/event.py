@@ -29,7 +29,7 @@ class FileEvent:
 
     Attributes:
         number: Counts up within the tenant; the cursor that clients hand back.
-        visibility, uploaded_by: As they were, since whether somebody may see the event hangs on them.
+        audience: Of the file at that moment (`File.audience`): who may hear of this.
     """
 
     id: str
@@ -38,8 +38,7 @@ class FileEvent:
     action: FileEventAction
     file_id: FileId
     actor_id: UserId | None
-    visibility: str
-    uploaded_by: UserId | None
+    audience: str
     resource_type: str | None = None
     resource_id: str | None = None
     number: int = 0
@@ -53,11 +52,10 @@ FILE_EVENTS = Kind(
 
 @dataclass(frozen=True, slots=True)
 class UploadMoved:
-    """An upload has more bytes, or another state. Lossy: only the newest matters."""
+    """An upload has more bytes, or another state."""
 
     tenant_id: TenantId
     upload_id: UploadId
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ METADATA_ENTRIES_MAX = 64
 METADATA_KEY_LENGTH_MAX = 128
 METADATA_VALUE_LENGTH_MAX = 4096
 RESOURCE_LENGTH_MAX = 128
+EVERYONE = "*"
 
 # What S3's user guide lists as safe in object keys everywhere. '@' and '+' need an escape in URLs only.
 _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9!_.*'()@+-]")
@@ -61,6 +62,7 @@ class File:
         number: Counts up within the tenant: the integer id of the REST face.
         content_type: Found in the first bytes where they tell, else as declared.
         sha256: Of the whole content, lower-case hex; None until it was computed.
+        sha256_declared: What the client said it would be.
         etag: Of the blob, strong, without quotes.
         revision: The version that optimistic updates name.
     """
@@ -76,6 +78,7 @@ class File:
     created_at: datetime
     updated_at: datetime
     sha256: str | None = None
+    sha256_declared: str | None = None
     status: FileStatus = FileStatus.READY
     visibility: Visibility = Visibility.PRIVATE
     resource: Resource | None = None
@@ -90,12 +93,23 @@ class File:
         return fold(self.name)
 
     @property
+    def audience(self) -> str:
+        """Who finds this file in lists: one user, or `EVERYONE` in the tenant."""
+        if self.visibility in (Visibility.TENANT, Visibility.PUBLIC) or self.uploaded_by is None:
+            return EVERYONE
+        return self.uploaded_by
+
+    @property
     def resource_type(self) -> str | None:
         return self.resource.type if self.resource else None
 
     @property
     def resource_id(self) -> str | None:
         return self.resource.id if self.resource else None
+
+    def is_gone(self, *, now: datetime) -> bool:
+        """In the trash, or past its time: its bytes are nobody's to read, though they may still be there."""
+        return self.deleted_at is not None or (self.expires_at is not None and self.expires_at <= now)
 
     def require_ready(self) -> None:
         """Raise FileNotReady unless the bytes may be read."""
@@ -115,6 +129,7 @@ FILES = Kind(
         "sha256",
         "status",
         "visibility",
+        "audience",
         "uploaded_by",
         "resource_type",
         "resource_id",
@@ -133,6 +148,7 @@ FILES = Kind(
         ("deleted_at", "uploaded_by", "created_at"),
         ("number",),
         ("expires_at",),
+        ("sha256",),
     ),
     sequence="number",
 )

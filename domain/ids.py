@@ -76,3 +76,8 @@ def is_id(text: str, prefix: str) -> bool:
 def uuid_of(identifier: str) -> UUID:
     """Give the same 128 bits in the form that REST clients know."""
     return UUID(int=_decode(identifier.rpartition("_")[2]))
+
+
+def id_of_uuid(prefix: str, uuid: UUID) -> str:
+    """Give the id that `uuid_of` was made from."""
+    return f"{prefix}_{_encode(uuid.int)}"

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -39,8 +39,9 @@ class Condition:
     One test of one declared field; a list of conditions holds when all of them do.
 
     EQUALS takes a value (None: the field is empty), IN a tuple of them. AT_LEAST and BELOW order numbers, times and
-    text (by code point); an empty field is never at least or below anything. STARTS_WITH and CONTAINS are for text;
-    CONTAINS does not regard case (a record keeps a case-folded field for it, and so does the condition).
+    text (by code point); an empty field is never at least or below anything, and nothing is at least or below None.
+    STARTS_WITH and CONTAINS are for text, and an empty field meets neither. CONTAINS does not regard case: the record
+    keeps a case-folded field for it, and the store folds the condition's value.
     """
 
     field: str
@@ -100,6 +101,13 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
+    """
+    Part of a list, in the list's order.
+
+    `has_next` and `has_previous` tell whether records of the list lie behind and before this part, also those that the
+    request's `before` and `after` leave out.
+    """
+
     items: list[T]
     has_next: bool
     has_previous: bool
@@ -141,10 +149,13 @@ def decode_cursor(cursor: str, *, scope: str) -> Position:
         padded = cursor + "=" * (-len(cursor) % 4)
         content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         fingerprint, value, identifier = content
+        known = True
         if isinstance(value, dict):
             value = datetime.fromisoformat(value["t"])
-        known = fingerprint == _fingerprint(scope) and isinstance(identifier, str)
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+            known = value.tzinfo is not None
+            value = value.astimezone(UTC)
+        known = known and fingerprint == _fingerprint(scope) and isinstance(identifier, str)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, binascii.Error):
         known = False
     if not known or not isinstance(value, str | int | bool | datetime | None):
         raise CursorInvalid("this cursor was not made by this list", path=("cursor",))

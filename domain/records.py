@@ -37,14 +37,17 @@ class Kind(Generic[R]):
 
     Attributes:
         name: Names the table or collection: plural, lower case.
-        record: The dataclass. Fields hold None, bool, int (to 2^63-1), float, str, bytes, aware UTC datetimes (to the
-            microsecond), enums, NewTypes of these, frozen dataclasses, and tuples or string-keyed dicts of all that.
+        record: The dataclass. Fields hold None, bool, int (to 2^63-1), finite float, str, bytes, aware UTC datetimes
+            (to the microsecond), enums, NewTypes of these, frozen dataclasses, and tuples or string-keyed dicts of all
+            that; where a type says Any, JSON values. Stored fields that the dataclass no longer has are ignored, those
+            that it gained take its default; so releases can go forth and back.
         fields: Those that conditions, orders and sums may name, each a top-level attribute (or property, for derived
             values) of type `Value`. `id` may always be named.
         unique: Groups of fields whose values no two records of a tenant share; a group with a None in it is free.
         indexes: Groups of fields that lists filter by, the ordering field last. The tenant goes before each of them.
         sequence: A field that the store numbers 1, 2, 3, … within the tenant when the record is added (given as 0).
             Numbers may be skipped. A reader in its order that has seen n will never find a smaller number appear later.
+            `save` stores what the record says, so save what was read.
     """
 
     name: str
@@ -60,7 +63,12 @@ class Kind(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Add(Generic[R]):
-    """Add a new record. `if_absent`: one with this id that is there already is left as it is, without a fault."""
+    """
+    Add a new record.
+
+    `if_absent`: one with this id that is there already is left as it is, without a fault. A unique value that another
+    id has is a Conflict all the same.
+    """
 
     kind: Kind[R]
     record: R
@@ -91,9 +99,11 @@ class Increment:
     Add to number fields of a record, at once and never losing another's.
 
     Attributes:
-        amounts: Field name to what is added (may be negative).
+        amounts: Name of an int field, declared or not, to what is added (may be negative).
         at_most: Field name to the largest value it may have after; otherwise nothing changes and it is a Conflict.
-        once: A key under which this increment happens one time only, however often it is written.
+        once: A key under which this increment of this record happens one time only, however often it is written: a
+            repetition changes nothing and is no fault, whatever `at_most` says. A refused one has not happened. At
+            least the last 1,000 keys of a record are remembered, until it is deleted.
     """
 
     kind: Kind[Any]
@@ -115,7 +125,8 @@ class Collection(Protocol[R]):
     The records of one kind.
 
     Everything durable is durable when the call returns, whatever is killed after. Raises StoreUnavailable when the
-    database does not answer.
+    database does not answer, StoreFull when it has no room, and InvalidValue for what no database keeps (half a
+    surrogate pair, a number past 2^63-1). A write that is cancelled, or ends in StoreUnavailable, may have happened.
     """
 
     async def add(self, record: R) -> R:
@@ -127,7 +138,7 @@ class Collection(Protocol[R]):
         ...
 
     async def find(self, tenant_id: str, /, **unique: Value) -> R | None:
-        """Give the record with these values of one unique group, or None."""
+        """Give the record with these values of one unique group, or None; a None among the values finds nothing."""
         ...
 
     async def get_many(self, tenant_id: str, ids: Sequence[str], /) -> dict[str, R]:
@@ -158,7 +169,7 @@ class Collection(Protocol[R]):
         at_most: Mapping[str, int] | None = None,
         once: str | None = None,
     ) -> R:
-        """Do an `Increment` and give the record as it is after."""
+        """Do an `Increment` and give the record as it is after; NotFound where it is not there."""
         ...
 
     async def delete(self, tenant_id: str, id: str, /) -> None:
@@ -166,7 +177,11 @@ class Collection(Protocol[R]):
         ...
 
     async def scan(self, where: Sequence[Condition], *, order: Order, limit: int) -> Sequence[R]:
-        """Give records of every tenant, for maintenance alone: no face and no user's request may reach this."""
+        """
+        Give records of every tenant, for maintenance alone: no face and no user's request may reach this.
+
+        Quick where an index has the fields of `where`. Ties go by id, then by tenant.
+        """
         ...
 
 
@@ -177,12 +192,13 @@ class Records(Protocol):
         """
         Do several writes in order.
 
-        The first decides: where it raises, none happens. A database with transactions does all or none; one without
-        may be cut off behind any of them, so the caller puts them in an order that can be repeated from the start
-        (`if_absent`, `once`) and records last that all is done.
+        The first decides: where it raises, none happens. Where a later one raises, the caller is told of that one, and
+        those behind it do not happen. A database with transactions has then done none; one without has done those
+        before it, and may be cut off behind any of them. So the caller puts them in an order that can be repeated from
+        the start (`if_absent`, `once`) and records last that all is done.
         """
         ...
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless a write could be made now."""
+        """Raise StoreUnavailable or StoreFull unless a write could be made now."""
         ...

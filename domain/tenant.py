@@ -59,19 +59,23 @@ class Usage:
     How much a tenant has stored, as one record of counters whose id is the tenant's.
 
     Attributes:
-        bytes_stored: In finished files.
+        bytes_total: In finished files and promised by unfinished uploads together: what a quota limits.
         bytes_in_flight: Promised by unfinished uploads.
     """
 
     id: str
     tenant_id: str
     file_count: int = 0
-    bytes_stored: int = 0
+    bytes_total: int = 0
     bytes_in_flight: int = 0
     revision: int = 0
 
+    @property
+    def bytes_stored(self) -> int:
+        return self.bytes_total - self.bytes_in_flight
 
-USAGES = Kind("usages", Usage)
+
+USAGES = Kind("usages", Usage, fields=("file_count", "bytes_total", "bytes_in_flight"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from enum import Enum
 from typing import Protocol
 
 from domain.blob import BlobWriter
-from domain.errors import LengthExceeded, LengthMismatch, OffsetMismatch, UploadComplete, UploadExpired
+from domain.errors import (
+    LengthExceeded,
+    LengthMismatch,
+    OffsetMismatch,
+    PermissionDenied,
+    UploadComplete,
+    UploadExpired,
+)
 from domain.file import MetadataEntry, Resource, Visibility
 from domain.ids import FileId, UploadId, UserId
 from domain.records import Kind
@@ -62,10 +69,12 @@ class Upload:
 
     Attributes:
         file_id: Chosen at creation, so that finishing it twice makes one file.
+        content_type: As declared; once `is_sniffed`, as found in the first bytes.
         length: Bytes there will be; None while the client has not said.
         writer: The blob so far; its size is the offset.
         metadata_header: `Upload-Metadata` exactly as it came, for the answer to HEAD.
         sha256: Digest that the client declared for the whole file, lower-case hex.
+        concatenation_header: `Upload-Concat` exactly as it came, likewise.
         expires_at: When an unfinished upload is dropped.
         file_expires_at: When the finished file is.
         members: The partial uploads that a final one is made of.
@@ -91,13 +100,26 @@ class Upload:
     file_expires_at: datetime | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    is_sniffed: bool = False
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
     revision: int = 0
 
     @property
     def offset(self) -> int:
         return self.writer.size_bytes
+
+    @property
+    def key(self) -> str:
+        return self.writer.key
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What it holds of the tenant's quota: its length, or what came while that is unknown."""
+        if self.concatenation is Concatenation.FINAL:
+            return 0  # its members hold it
+        return self.length if self.length is not None else self.offset
 
     @property
     def is_whole(self) -> bool:
@@ -115,6 +137,9 @@ class Upload:
         """
         if self.status.is_gone or (self.status.is_open and now >= self.expires_at):
             raise UploadExpired
+        if self.concatenation is Concatenation.FINAL:
+            # tus 1.0: "The Server MUST respond with the 403 Forbidden status to PATCH requests against a final upload"
+            raise PermissionDenied("a final upload takes its bytes from its partial uploads alone")
         if offset != self.offset:
             raise OffsetMismatch(stored=self.offset, requested=offset)
         if not self.status.is_open:
@@ -140,10 +165,16 @@ class Upload:
         return replace(self, length=length, writer=replace(self.writer, length=length))
 
     def advance(self, writer: BlobWriter, *, now: datetime, expires_at: datetime) -> "Upload":
-        """Record that the blob reaches further; with the last byte the upload starts assembling."""
+        """
+        Record that the blob reaches further; with the last byte the upload starts assembling.
+
+        A partial one does not: it waits for the final upload that it belongs to.
+        """
         assert writer.size_bytes >= self.offset, "an acknowledged offset never decreases"
         moved = replace(self, writer=writer, updated_at=now, expires_at=expires_at, status=UploadStatus.IN_PROGRESS)
-        return replace(moved, status=UploadStatus.ASSEMBLING) if moved.is_whole else moved
+        if not moved.is_whole or self.concatenation is Concatenation.PARTIAL:
+            return moved
+        return replace(moved, status=UploadStatus.ASSEMBLING)
 
     def close(self, status: UploadStatus, *, now: datetime) -> "Upload":
         """End it: COMPLETED, ABORTED, EXPIRED or FAILED."""
@@ -153,9 +184,19 @@ class Upload:
 UPLOADS = Kind(
     "uploads",
     Upload,
-    fields=("user_id", "status", "created_at", "updated_at", "expires_at", "idempotency_key", "fingerprint"),
+    fields=(
+        "user_id",
+        "status",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "idempotency_key",
+        "fingerprint",
+        "key",
+        "concatenation",
+    ),
     unique=(("idempotency_key",),),
-    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at")),
+    indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at"), ("key",)),
 )
 
 
@@ -193,14 +234,20 @@ class Body(Protocol):
         """
         Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
 
+        After a pause `ended_by` is still None and `chunks` continues where it was; never pause one with a checksum.
+
         Raises (from the iteration):
             LengthExceeded: More than `limit` bytes came.
             ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
         """
         ...
 
+    def pause(self) -> None:
+        """End the present `chunks` where it is, so that what came can be stored; `chunks` may be called again."""
+        ...
+
     def stop(self) -> None:
-        """End the body where it is; from any task, more than once, also after it ended."""
+        """End the body where it is, for good; from any task, more than once, also after it ended."""
         ...
 
 
@@ -223,6 +270,7 @@ class CreateUpload:
     Attributes:
         length: None where it is to be declared later.
         metadata: Decoded, in the order sent; `metadata_header` is the same as it came.
+        concatenation_header: `concatenation` and `members` as they came.
         has_body: The request carries the first bytes.
         body_length: Bytes of this request's body, None where it does not say (chunked).
         is_last: The body reaches the file's end (IETF draft: `Upload-Complete: ?1`); None: the length tells (tus 1.0).
@@ -239,6 +287,7 @@ class CreateUpload:
     checksum: Checksum | None = None
     digest: bytes | None = None
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
 
 
@@ -299,4 +348,5 @@ class NewUpload:
     idempotency_key: str | None = None
     fingerprint: str | None = None
     concatenation: Concatenation = Concatenation.NONE
+    concatenation_header: str | None = None
     members: tuple[UploadId, ...] = field(default=())

@@ -1,1 +1,20 @@
 """Use cases: authorise, decide, put the ports in order. No request, no status code."""
+
+from dataclasses import dataclass
+
+from services.accounts import AccountService
+from services.files import FileService
+from services.queries import QueryService
+from services.tenants import TenantService
+from services.uploads import UploadService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every use case, for faces that need several."""
+
+    accounts: AccountService
+    tenants: TenantService
+    files: FileService
+    uploads: UploadService
+    queries: QueryService

@@ -77,7 +77,7 @@ class QueryEngine:
     """
 
     def __init__(
-        self, limits: EngineLimits | None = None, *, now: Callable[[], datetime] | None = None, is_locked: bool = True
+        self, limits: EngineLimits | None = None, *, now: Callable[[], datetime], is_locked: bool = True
     ) -> None:
         self.limits = limits or EngineLimits()
         self._now = now

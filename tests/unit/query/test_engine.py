@@ -20,6 +20,8 @@ pytestmark = pytest.mark.slow  # each test starts processes
 ORDERS = b"id,city,amount\n1,Oslo,10.50\n2,Bergen,7\n3,Oslo,2.25\n"
 WITH_HEADER = InputFormat(header=Header.USE)
 
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -35,7 +37,7 @@ def orders(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[QueryEngine]:
-    async with QueryEngine(EngineLimits(workers=1, threads=2)) as engine:
+    async with QueryEngine(EngineLimits(workers=1, threads=2), now=lambda: NOW) as engine:
         yield engine
 
 

@@ -1,0 +1,260 @@
+"""
+How bytes are cut into the parts of an S3 multipart upload, and where a part waits until it was sent.
+
+Source of the limits: Amazon S3 user guide, "Amazon S3 multipart upload limits".
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from domain.errors import LengthExceeded
+
+MIB = 2**20
+PART_SIZE_BYTES_MIN = 5 * MIB  # S3 refuses smaller parts, but for the last one
+PART_SIZE_BYTES_MAX = 5 * 2**30
+PART_SIZE_BYTES = 8 * MIB  # 16 were slower on loopback (uploads begin later) and hold twice the memory
+PARTS_MAX = 10_000
+PARTS_PLANNED = 9_800  # the others are for parts that end where a request did
+PARTS_PER_STEP = 900  # while the length is unknown the size doubles after as many part numbers
+NUMBERS_SKIPPED_MAX = 64
+MEMORY_WAIT_SECONDS = 5.0  # for memory of parts that are being sent; a file costs 0.3 CPU seconds a GiB more
+SMALL_PART_BYTES = 256 * 2**10  # up to here nobody can tell whether it will be a large one
+SPOOL_SLICE_BYTES = 64 * 2**10  # of one write; larger ones took 2.7 times as long
+SMALL_CHUNK_BYTES = 16 * 2**10  # smaller chunks are joined, so that a part is no list of single bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """
+    The sizes and numbers of parts.
+
+    Attributes:
+        size_bytes: Wanted size of a part, `PART_SIZE_BYTES_MIN` or more.
+        equal: Whether all parts but the last must have one size (Cloudflare R2 wants that).
+    """
+
+    size_bytes: int = PART_SIZE_BYTES
+    size_bytes_max: int = PART_SIZE_BYTES_MAX
+    equal: bool = False
+
+    def size_of(self, number: int, *, length: int | None, offset: int) -> int:
+        """
+        Choose the size of the part with this number.
+
+        Args:
+            length: Of the whole blob; None while nobody knows.
+            offset: Where the part begins.
+
+        Raises:
+            LengthExceeded: Not even the largest parts would do.
+        """
+        if number > PARTS_MAX:
+            raise LengthExceeded(f"the store takes no more than {PARTS_MAX} parts of a file")
+        if length is None:
+            steps = 0 if self.equal else (number - 1) // PARTS_PER_STEP
+            return min(self.size_bytes << steps, self.size_bytes_max)
+        size = max(self.size_bytes, _whole_mib(length, PARTS_PLANNED))
+        if not self.equal:
+            size = max(size, _whole_mib(length - offset, max(1, PARTS_PLANNED + 1 - number)))
+        if size > self.size_bytes_max:
+            raise LengthExceeded(f"a file of {length} bytes is larger than the store takes")
+        return size
+
+    def may_end_early(self, size: int, *, number: int, length: int | None, offset: int) -> bool:
+        """
+        Decide whether `size` bytes may be a part, since a request ends here; else they become a tail.
+
+        Args:
+            number: The part's.
+            offset: Where the part begins.
+        """
+        if self.equal or size < PART_SIZE_BYTES_MIN:
+            return False
+        whole = self.size_of(number, length=length, offset=offset)
+        if length is None:
+            # Half a part at least: then the sizes, which grow with the numbers, still outrun what comes.
+            return 2 * size >= whole and number <= PARTS_PLANNED
+        return number + -(-(length - offset - size) // whole) <= PARTS_PLANNED
+
+    def number_after(self, last: int, *, length: int | None, offset: int) -> int:
+        """
+        Choose the number of an append's first part, behind `last`.
+
+        Some numbers are skipped by chance, where there are enough: a part that a dead request had sent, and that S3
+        finishes late, would replace the one that a living request was told is stored, had they one number.
+        """
+        if length is None:
+            return last + 1 + (secrets.randbelow(4) if last < PARTS_PLANNED // 2 else 0)
+        parts = -(-(length - offset) // self.size_of(last + 1, length=length, offset=offset))
+        spare = (PARTS_PLANNED - last - 2 * parts) // (parts + 1)
+        return last + 1 + (secrets.randbelow(min(spare, NUMBERS_SKIPPED_MAX)) if spare > 1 else 0)
+
+
+def _whole_mib(size: int, parts: int) -> int:
+    return -(-size // (parts * MIB)) * MIB
+
+
+class Memory:
+    """The bytes that all parts of a process may hold in memory, together; what does not fit is spooled."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._free = bytes_max
+        self._leaving = 0
+        self._freed = asyncio.Event()
+
+    async def wait_for(self, size: int) -> None:
+        """Wait a moment for room, if parts on their way will give back as much; slow clients may not for hours."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MEMORY_WAIT_SECONDS):
+                while self._free < size <= self._free + self._leaving:
+                    self._freed.clear()
+                    await self._freed.wait()
+
+    @property
+    def free_bytes(self) -> int:
+        return self._free
+
+    def take(self, size: int) -> bool:
+        if size > self._free:
+            return False
+        self._free -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self._free += size
+        self._freed.set()
+
+    def announce(self, size: int) -> None:
+        """Say that as many bytes will be given back soon; negative when they were."""
+        self._leaving += size
+
+
+class Part:
+    """
+    Bytes on their way to S3: in memory while there is room, else in a file without a name.
+
+    Whoever makes it closes it; it is filled on the event loop, and read in a thread after that.
+    """
+
+    def __init__(self, memory: Memory, folder: Path) -> None:
+        self._memory, self._folder = memory, folder
+        self._chunks: list[bytes] = []
+        self._small = bytearray()
+        self._held = self._leaving = self._pins = 0
+        self._is_closed = False
+        self.file: BinaryIO | None = None
+        self.size = 0
+
+    async def make_room(self, size: int, *, expected: int) -> None:
+        """
+        Get ready for `size` more bytes, in memory or in a file.
+
+        A part that grows is given all the room that it will need: many that fill at once would else take the memory
+        in small pieces until none of them can be finished in it.
+
+        Args:
+            expected: What the part will have at its end, if nothing cuts it short.
+        """
+        wanted = self.size + size
+        if wanted > SMALL_PART_BYTES:
+            wanted = max(wanted, expected)
+        if self.file is None and not self._reserve(wanted):
+            await self._memory.wait_for(wanted - self._held)
+            if not self._reserve(wanted):
+                self._spool()
+
+    def _reserve(self, size: int) -> bool:
+        if size > self._held:
+            if not self._memory.take(size - self._held):
+                return False
+            self._held = size
+        return True
+
+    def add(self, chunk: bytes) -> None:
+        """Take a chunk. Raises OSError when it has to be spooled and cannot."""
+        if self.file is None and not self._reserve(self.size + len(chunk)):
+            self._spool()
+        if self.file is not None:
+            _write(self.file.fileno(), chunk)
+        else:
+            self._keep(chunk)
+        self.size += len(chunk)
+
+    def leave(self) -> None:
+        """Say that it is full, and will be gone as soon as it was sent."""
+        if self.file is None:
+            self._memory.give_back(self._held - self.size)
+            self._held = self._leaving = self.size
+            self._memory.announce(self._leaving)
+
+    def _keep(self, chunk: bytes) -> None:
+        if len(chunk) < SMALL_CHUNK_BYTES:
+            self._small += chunk
+            if len(self._small) < SPOOL_SLICE_BYTES:
+                return
+            chunk = b""
+        if self._small:
+            self._chunks.append(bytes(self._small))
+            self._small.clear()
+        if chunk:
+            self._chunks.append(chunk)
+
+    def _spool(self) -> None:
+        file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  closed in close()
+        try:
+            for chunk in self.chunks():
+                _write(file.fileno(), chunk)
+        except OSError:
+            file.close()
+            raise
+        self.file = file
+        self._forget()
+
+    def _forget(self) -> None:
+        self._memory.announce(-self._leaving)
+        self._memory.give_back(self._held)
+        self._held = self._leaving = 0
+        self._chunks.clear()
+        self._small.clear()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield everything from the start."""
+        if self.file is not None:
+            position = 0
+            while chunk := os.pread(self.file.fileno(), MIB, position):
+                yield chunk
+                position += len(chunk)
+            return
+        yield from self._chunks
+        if self._small:
+            yield bytes(self._small)
+
+    def pin(self) -> None:
+        """Keep it readable until `unpin`, also past `close`: a thread reads it."""
+        self._pins += 1
+
+    def unpin(self) -> None:
+        self._pins -= 1
+        if self._is_closed:
+            self.close()
+
+    def close(self) -> None:
+        self._is_closed = True
+        if self._pins:
+            return
+        self._forget()
+        if self.file is not None:
+            self.file.close()
+
+
+def _write(fd: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(fd, rest[:SPOOL_SLICE_BYTES]) :]

@@ -1,0 +1,84 @@
+"""
+Locks among processes of one machine that share a directory: ranges of one file, which the kernel keeps.
+
+Within a process the newcomer and the holder meet in memory first. Another process cannot be asked to let go, only be
+waited for; when it dies, however it dies, its locks are gone.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import struct
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from adapters.locks.local import LocalLocks
+from domain.errors import UploadLocked
+from domain.lock import Hold
+
+POLL_SECONDS = 0.01  # how soon a newcomer of another process notices that the holder let go
+
+# Linux keeps these by open file and not by process, so that two products in one process are kept apart as well.
+_SET_LOCK = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" and sys.maxsize > 2**32 else None
+_FLOCK = "@hhqqi4x"  # fcntl(2), struct flock: type, whence, start, length, process
+
+
+class MachineLocks:
+    """At most one holder a key, among all processes that opened the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._local = LocalLocks()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        # Requests that are still about let go of nothing: the kernel has done that already.
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+    @asynccontextmanager
+    async def hold(
+        self, key: str, *, on_contention: Callable[[], None], patience_seconds: float
+    ) -> AsyncGenerator[Hold, None]:
+        place = _place_of(key)
+        async with self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds) as hold:
+            await self._take(place, patience_seconds)
+            try:
+                yield hold
+            finally:
+                self._set(fcntl.F_UNLCK, place)
+
+    async def _take(self, place: int, patience_seconds: float) -> None:
+        if self._set(fcntl.F_WRLCK, place):
+            return
+        try:
+            async with asyncio.timeout(patience_seconds):
+                while not self._set(fcntl.F_WRLCK, place):  # noqa: ASYNC110 (the kernel wakes no event)
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            raise UploadLocked from error
+
+    def _set(self, kind: int, place: int) -> bool:
+        """Lock or unlock one byte; False where another process has it."""
+        if self._descriptor < 0:
+            return False
+        try:
+            if _SET_LOCK is not None:
+                fcntl.fcntl(self._descriptor, _SET_LOCK, struct.pack(_FLOCK, kind, os.SEEK_SET, place, 1, 0))
+            else:
+                flags = fcntl.LOCK_UN if kind == fcntl.F_UNLCK else fcntl.LOCK_EX | fcntl.LOCK_NB
+                fcntl.lockf(self._descriptor, flags, 1, place)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+
+def _place_of(key: str) -> int:
+    """Give the byte that stands for a key: one of 2^62, so that two keys hardly ever share it."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 2

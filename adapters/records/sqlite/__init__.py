@@ -1,0 +1,5 @@
+"""Records in one SQLite file: the default, with no server to run."""
+
+from adapters.records.sqlite.records import SqliteRecords
+
+__all__ = ["SqliteRecords"]

@@ -1,0 +1,103 @@
+"""
+Who may do what: one table of actions, and the rules of visibility. Pure; every service method asks here first.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from domain.errors import NotFound, PermissionDenied, Unauthenticated
+from domain.file import EVERYONE, File, Visibility
+from domain.ids import TenantId
+from domain.page import Condition, one_of
+from domain.principal import Principal, Scope
+from domain.tenant import TenantRole
+from domain.upload import Upload
+
+
+class Action(Enum):
+    LIST_FILES = "list files"
+    READ_FILE = "read a file"
+    QUERY_FILE = "query a file"
+    CHANGE_FILE = "change a file"
+    PURGE_FILE = "purge a file"
+    CREATE_UPLOAD = "upload a file"
+    WRITE_UPLOAD = "continue an upload"
+    READ_TENANT = "see the tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What an action needs: a scope of the token, a role in the tenant, and whether it must be one's own thing."""
+
+    scope: Scope | None
+    role: TenantRole
+    own: bool = False
+
+
+_RULES = {
+    Action.LIST_FILES: _Rule(Scope.FILES_READ, TenantRole.VIEWER),
+    Action.READ_FILE: _Rule(Scope.FILES_READ, TenantRole.VIEWER),
+    Action.QUERY_FILE: _Rule(Scope.FILES_QUERY, TenantRole.VIEWER),
+    Action.CHANGE_FILE: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER, own=True),
+    Action.PURGE_FILE: _Rule(Scope.FILES_WRITE, TenantRole.ADMIN),
+    Action.CREATE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER),
+    Action.WRITE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER, own=True),
+    Action.READ_TENANT: _Rule(None, TenantRole.VIEWER),
+}
+
+
+def require(principal: Principal, action: Action, resource: File | Upload | None = None) -> TenantId:
+    """
+    Let the caller do this, or raise.
+
+    Returns:
+        The tenant in which it is done.
+
+    Raises:
+        Unauthenticated: The caller is a guest.
+        NotFound: The thing is another tenant's, or hidden from the caller.
+        PermissionDenied: The caller sees it but has not the role or scope.
+    """
+    if principal.is_guest or principal.tenant_id is None or principal.role is None:
+        raise Unauthenticated("this needs a log-in")
+    if resource is not None and not can_see(principal, resource):
+        raise NotFound("upload" if isinstance(resource, Upload) else "file")
+    if principal.upload_id is not None and not _is_own_capability(principal, action, resource):
+        raise PermissionDenied("this token is good for one upload only")
+    rule = _RULES[action]
+    if rule.scope is not None and rule.scope not in principal.scopes:
+        raise PermissionDenied(f"the token's scopes do not let you {action.value}")
+    if not principal.role.covers(rule.role):
+        raise PermissionDenied(f"a {principal.role.value} may not {action.value}")
+    if rule.own and resource is not None and not _is_own(principal, resource) and not is_admin(principal):
+        raise PermissionDenied(f"only its uploader or an admin may {action.value}")
+    return principal.tenant_id
+
+
+def is_admin(principal: Principal) -> bool:
+    return principal.role is not None and principal.role.covers(TenantRole.ADMIN)
+
+
+def can_see(principal: Principal, resource: File | Upload) -> bool:
+    """Tell whether the caller may know that this is there."""
+    if resource.tenant_id != principal.tenant_id:
+        return False
+    if _is_own(principal, resource) or is_admin(principal):
+        return True
+    return isinstance(resource, File) and resource.visibility is not Visibility.PRIVATE
+
+
+def audience_conditions(principal: Principal) -> list[Condition]:
+    """Give what a list must be narrowed by, so that it shows only what the caller may see."""
+    if is_admin(principal):
+        return []
+    return [one_of("audience", (EVERYONE, principal.user_id))]
+
+
+def _is_own(principal: Principal, resource: File | Upload) -> bool:
+    owner = resource.user_id if isinstance(resource, Upload) else resource.uploaded_by
+    return owner is not None and owner == principal.user_id
+
+
+def _is_own_capability(principal: Principal, action: Action, resource: File | Upload | None) -> bool:
+    return action is Action.WRITE_UPLOAD and isinstance(resource, Upload) and resource.id == principal.upload_id

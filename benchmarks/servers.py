@@ -1,0 +1,173 @@
+"""
+The servers that are compared: ours and the peers that are there, each started on a free port over an empty directory.
+
+    make bench-peers     # tusd by Go into .tools/bin, @tus/server by npm into benchmarks/peers
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.client import Connection, WrongAnswer
+
+ROOT = Path(__file__).parents[1]
+TUSD = ROOT / ".tools" / "bin" / "tusd"
+NODE_PEER = ROOT / "benchmarks" / "peers" / "tus-node.mjs"
+START_SECONDS_MAX = 20.0
+EMAIL, PASSWORD = "bench@example.com", "correct-horse-battery-staple"
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(slots=True)
+class Running:
+    """A started server. `uploads` is the path of its creation endpoint."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    base: str
+    uploads: str
+    files: Path
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def connection(self) -> Connection:
+        return Connection(self.base, dict(self.headers))
+
+    def pids(self) -> list[int]:
+        """Give the server's process and all below it."""
+        found = [self.process.pid]
+        for pid in found:
+            children = Path(f"/proc/{pid}/task").glob("*/children")
+            found += [int(child) for path in children for child in path.read_text().split()]
+        return found
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far, of all processes."""
+        total = 0
+        for pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / TICKS_PER_SECOND
+
+    def forget_rss_peak(self) -> None:
+        """Count the peak from here on: hashing the password at log-in takes more than most uploads."""
+        for pid in self.pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def rss_peaks_mib(self) -> list[float]:
+        """The largest resident set since then, of the serving process first, then of those below it."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids()]
+        return [int(match[1]) / 1024 for status in statuses if (match := re.search(r"VmHWM:\s+(\d+) kB", status))]
+
+    def download_address(self, address: str, upload_id: str) -> str:
+        """Give the address of a finished upload's bytes."""
+        if not self.name.startswith("lighterage"):
+            return address
+        query = "query ($id: ID!) { upload(id: $id) { file { downloadUrl } } }"
+        data = graphql(self.base, query, {"id": upload_id}, self.headers)
+        return str(data["upload"]["file"]["downloadUrl"])
+
+
+def graphql(base: str, query: str, variables: dict[str, object], headers: dict[str, str]) -> dict[str, dict]:  # type: ignore[type-arg]
+    """Ask our own server."""
+    with Connection(base, dict(headers)) as connection:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        answer = connection.request("POST", "/graphql", {"content-type": "application/json"}, body=body, expect=200)
+    data = json.loads(answer.body).get("data")
+    if not data:
+        raise WrongAnswer(f"GraphQL: {answer.body[:300]!r}")
+    return dict(data)
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def available() -> list[str]:
+    """Name the servers that can be started here."""
+    names = ["lighterage", "lighterage-nofsync"]
+    if TUSD.exists():
+        names.append("tusd")
+    if (NODE_PEER.parent / "node_modules").exists() and shutil.which("node"):
+        names.append("tus-node")
+    return names
+
+
+@contextmanager
+def running(name: str, directory: Path) -> Iterator[Running]:
+    """Start a server over an empty directory, wait until it answers, stop it and remove what it kept."""
+    directory.mkdir(parents=True)
+    server = _start(name, directory)
+    try:
+        _wait(server)
+        if name.startswith("lighterage"):
+            mutation = "mutation ($i: LogInInput!) { logIn(input: $i) { session { accessToken } } }"
+            data = graphql(server.base, mutation, {"i": {"email": EMAIL, "password": PASSWORD}}, {})
+            server.headers["authorization"] = f"Bearer {data['logIn']['session']['accessToken']}"
+        yield server
+    finally:
+        server.process.send_signal(signal.SIGTERM)
+        try:
+            server.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
+        shutil.rmtree(directory)
+
+
+def _start(name: str, directory: Path) -> Running:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    env = dict(os.environ)
+    if name.startswith("lighterage"):
+        command = [sys.executable, "-m", "lighterage", "serve"]
+        env |= {
+            "LIGHTERAGE_PORT": str(port),
+            "LIGHTERAGE_DATA_DIR": str(directory),
+            "LIGHTERAGE_ADMIN_EMAIL": EMAIL,
+            "LIGHTERAGE_ADMIN_PASSWORD": PASSWORD,
+            "LIGHTERAGE_LOG_LEVEL": "warning",
+            "LIGHTERAGE_FSYNC": "0" if name.endswith("nofsync") else "1",
+        }
+        uploads = "/files/"
+    elif name == "tusd":
+        command = [str(TUSD), f"-port={port}", "-host=127.0.0.1", f"-upload-dir={directory}", "-verbose=false"]
+        uploads = "/files/"
+    else:
+        command = ["node", str(NODE_PEER), str(port), str(directory)]
+        uploads = "/files"
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    return Running(name, process, base, uploads, directory)
+
+
+def _wait(server: Running) -> None:
+    until = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            raise WrongAnswer(f"{server.name} ended with {server.process.returncode} at its start")
+        if _answers(server):
+            return
+        time.sleep(0.05)
+    raise WrongAnswer(f"{server.name} did not answer within {START_SECONDS_MAX:.0f} s")
+
+
+def _answers(server: Running) -> bool:
+    try:
+        with Connection(server.base) as connection:
+            connection.request("OPTIONS", server.uploads, {"tus-resumable": "1.0.0"})
+    except (OSError, WrongAnswer):
+        return False
+    return True

@@ -1,0 +1,340 @@
+"""What the product is made of: adapters opened in order, services over them, faces over these."""
+
+import asyncio
+import importlib.metadata
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+
+from adapters.blobs.local import LocalBlobs
+from adapters.events.local import LocalEvents
+from adapters.locks.leases import LeaseLocks
+from adapters.locks.machine import MachineLocks
+from adapters.records.sqlite import SqliteRecords
+from auth.passwords import PasswordHasher
+from auth.tokens import TokenService, new_private_key
+from domain.blob import BlobKey, BlobStore
+from domain.clock import Clock, SystemClock
+from domain.errors import Conflict, LighterageError
+from domain.event import FILE_EVENTS
+from domain.file import FILES
+from domain.ids import SYSTEM
+from domain.lock import LEASES, LockManager
+from domain.records import Kind, Records
+from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
+from domain.upload import UPLOADS
+from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
+from jobs.maintenance import run_maintenance
+from lighterage.authentication import App, Door
+from lighterage.settings import Settings, SettingsError, revealed
+from query.engine.facade import EngineLimits, QueryEngine
+from resolvers.context import Facts
+from resolvers.endpoint import GraphQLConfig, build_graphql
+from rest.files import file_routes
+from rest.graphiql import graphiql_routes
+from rest.health import health_routes
+from rest.problems import handle_crash, handle_fault, handle_http_exception
+from services import Services
+from services.accounts import AccountService, SessionRules
+from services.concatenating import Concatenator
+from services.files import FileService
+from services.finishing import Finisher
+from services.maintenance import MaintenanceService, Retention
+from services.queries import QueryService
+from services.tenants import TenantService
+from services.uploads import UploadRules, UploadService
+from upload.endpoint import UploadEndpoint
+from upload.protocol.config import Config
+
+if TYPE_CHECKING:
+    from adapters.blobs.s3 import S3Blobs
+
+KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
+    USERS,
+    SESSIONS,
+    SIGNING_KEYS,
+    TENANTS,
+    MEMBERSHIPS,
+    USAGES,
+    UPLOADS,
+    FILES,
+    FILE_EVENTS,
+    LEASES,
+)
+UPLOADS_PATH = "/files/"
+WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
+WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Everything opened and put together."""
+
+    settings: Settings
+    address: str
+    records: Records
+    blobs: BlobStore
+    tokens: TokenService
+    services: Services
+    maintenance: MaintenanceService
+
+    async def ensure_admin(self) -> str | None:
+        """See to it that there is an administrator; returns the password if one had to be made up."""
+        accounts, settings = self.services.accounts, self.settings
+        if settings.admin_password is not None:
+            password = settings.admin_password.get_secret_value()
+            await accounts.ensure_user(settings.admin_email, password, tenant_name="Main")
+            return None
+        if await accounts.has_user(settings.admin_email):
+            return None
+        password = secrets.token_urlsafe(12)
+        await accounts.save_user(settings.admin_email, password, tenant_name="Main")
+        return password
+
+
+@asynccontextmanager
+async def open_product(
+    settings: Settings,
+    *,
+    address: str = "",
+    clock: Clock | None = None,
+    passwords: PasswordHasher | None = None,
+    with_sql: bool = True,
+) -> AsyncGenerator[Product, None]:
+    """
+    Open the adapters that the settings name and build the services; closes them in reverse.
+
+    Args:
+        address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
+        with_sql: Start the processes that run SQL; commands that need none do without.
+
+    Raises:
+        SettingsError: The data directory cannot be used.
+        LighterageError: A store does not answer.
+    """
+    clock = clock or SystemClock()
+    public_url = settings.public_url or address
+    _make_data_dir(settings.data_dir)
+    async with AsyncExitStack() as stack:
+        bus = LocalEvents()
+        records = await _open_records(stack, settings, bus)
+        blobs, path_of = await _open_blobs(stack, settings, clock)
+        tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
+        finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
+        locks = _locks(stack, settings, records, clock)
+        concatenator = Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher)
+        stack.push_async_callback(concatenator.close)
+        uploads = UploadService(
+            records=records,
+            blobs=blobs,
+            bus=bus,
+            locks=locks,
+            finisher=finisher,
+            concatenator=concatenator,
+            tokens=tokens,
+            clock=clock,
+            rules=UploadRules(
+                length_max=settings.file_size_max,
+                lifetime=timedelta(hours=settings.upload_lifetime_hours),
+                public_url=f"{public_url}{UPLOADS_PATH}",
+            ),
+        )
+        services = Services(
+            accounts=AccountService(
+                records=records,
+                passwords=passwords or PasswordHasher(),
+                tokens=tokens,
+                clock=clock,
+                rules=SessionRules(
+                    access_lifetime=timedelta(minutes=settings.access_token_minutes),
+                    refresh_lifetime=timedelta(days=settings.refresh_token_days),
+                ),
+            ),
+            tenants=TenantService(records=records),
+            files=FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url),
+            uploads=uploads,
+            queries=QueryService(
+                records=records,
+                blobs=blobs,
+                engine=await _open_engine(stack, settings, clock) if with_sql else None,
+                path_of=path_of,
+                clock=clock,
+            ),
+        )
+        maintenance = MaintenanceService(
+            records=records,
+            blobs=blobs,
+            sweeping=blobs,
+            bus=bus,
+            uploads=uploads,
+            clock=clock,
+            retention=Retention(events=timedelta(days=settings.event_days)),
+        )
+        yield Product(settings, public_url, records, blobs, tokens, services, maintenance)
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        message = f"LIGHTERAGE_DATA_DIR (is {str(path)!r}): {error.strerror}. Name a directory that can be written to."
+        raise SettingsError(message) from error
+
+
+def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App:
+    """
+    Put the faces over the services.
+
+    Args:
+        stopping: Set when the process is about to go, so that streams that would never end do.
+    """
+    settings, services = product.settings, product.services
+    checks = {"records": product.records.ping, "blobs": product.blobs.ping}
+    routes: list[BaseRoute] = [
+        *health_routes(checks, product.tokens.jwks),
+        *file_routes(services.files),
+    ]
+    if settings.graphql:
+        routes += build_graphql(services, _graphql_config(product), stopping=stopping)
+        routes += graphiql_routes(WEB_DIST / "graphiql")
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            LighterageError: handle_fault,
+            HTTPException: handle_http_exception,
+            Exception: handle_crash,
+        },
+    )
+    uploads = UploadEndpoint(services.uploads, _upload_config(settings))
+    return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
+    """Run what works beside the requests."""
+    task = asyncio.create_task(run_maintenance(product.maintenance))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _upload_config(settings: Settings) -> Config:
+    return Config(
+        base_path=UPLOADS_PATH,
+        public_url=settings.public_url,
+        cors_origins=_origins(settings),
+        idle_timeout_seconds=settings.body_idle_seconds,
+    )
+
+
+def _graphql_config(product: Product) -> GraphQLConfig:
+    version = importlib.metadata.version("lighterage")
+    facts = Facts(version=version, tus_url=f"{product.address}{UPLOADS_PATH}")
+    return GraphQLConfig(facts=facts, origins=_origins(product.settings))
+
+
+def _origins(settings: Settings) -> frozenset[str]:
+    return frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip())
+
+
+async def _signing_key(records: Records, clock: Clock) -> SigningKey:
+    """Give the key that signs tokens; whichever process is first makes it."""
+    keys = records.collection(SIGNING_KEYS)
+    made = SigningKey(id="key_1", private_pem=new_private_key(), created_at=clock.now())
+    with suppress(Conflict):
+        return await keys.add(made)
+    return await keys.get(SYSTEM, made.id)
+
+
+async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEvents) -> Records:
+    if settings.mongo_url is not None:
+        from adapters.records.mongo import MongoRecords
+
+        opening = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
+        return await stack.enter_async_context(opening)
+    records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
+    await _pour(stack, records, bus)
+    return records
+
+
+def _locks(stack: AsyncExitStack, settings: Settings, records: Records, clock: Clock) -> LockManager:
+    if settings.mongo_url is None and settings.s3_bucket is None:
+        # Processes that share a directory are of one machine, whose kernel keeps locks at no cost.
+        return stack.enter_context(MachineLocks(settings.data_dir / "lighterage.locks"))
+    return LeaseLocks(records=records, clock=clock)
+
+
+async def _open_blobs(
+    stack: AsyncExitStack, settings: Settings, clock: Clock
+) -> tuple["LocalBlobs | S3Blobs", Callable[[BlobKey], str] | None]:
+    """Give the store, and how its files are found on this machine where they are."""
+    if settings.s3_bucket is None:
+        local = LocalBlobs(settings.data_dir / "files", fsync=settings.fsync, free_bytes_min=settings.free_bytes_min)
+        return local, local.path_of
+    from adapters.blobs.bucket import S3Settings
+    from adapters.blobs.s3 import S3Blobs
+
+    spool = settings.data_dir / "spool"
+    spool.mkdir(exist_ok=True)
+    bucket = S3Settings(
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key_id,
+        secret_key=revealed(settings.s3_secret_access_key),
+        session_token=revealed(settings.s3_session_token),
+        prefix=settings.s3_prefix,
+        path_style=settings.s3_path_style,
+        sse=settings.s3_sse,
+        sse_kms_key_id=settings.s3_sse_kms_key_id,
+        storage_class=settings.s3_storage_class,
+        conditional_writes=settings.s3_conditional_writes,
+        part_size_bytes=settings.s3_part_mib * 2**20,
+        parts_equal=settings.s3_parts_equal,
+        part_slots_max=settings.s3_part_slots,
+    )
+    return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
+
+
+async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) -> QueryEngine | None:
+    if settings.query_workers == 0:
+        return None
+    limits = EngineLimits(
+        workers=settings.query_workers,
+        threads=settings.query_threads,
+        memory_bytes=settings.query_memory_mib * 2**20,
+        timeout_seconds=settings.query_timeout_seconds,
+    )
+    return await stack.enter_async_context(QueryEngine(limits, now=clock.now))
+
+
+async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:
+    """Let changes that other processes make to the database wake the listeners of this one."""
+
+    async def pour() -> None:
+        async for _ in records.changes():
+            bus.wake_all()
+            await asyncio.sleep(WAKE_INTERVAL_SECONDS)
+
+    task = asyncio.create_task(pour())
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)

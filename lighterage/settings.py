@@ -1,0 +1,229 @@
+"""
+Every setting of the product, in one place: its name, its default, what it takes and what it does.
+
+Only this module reads the environment. A setting comes from the environment or, behind it, from a file `.env` in the
+working directory; an empty value counts as not set. Every bad value is reported at once, with what would be right.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
+
+from domain.errors import InvalidValue
+from domain.user import parse_email
+
+PREFIX = "LIGHTERAGE_"
+_WITH_SECRETS = {"mongo_url"}  # a password may be part of them
+
+
+class SettingsError(Exception):
+    """Settings that cannot be right. The message has a line for each, for whoever starts the server."""
+
+
+def _url(text: str) -> str:
+    HttpUrl(text)
+    return text.rstrip("/")
+
+
+def _email(text: str) -> str:
+    try:
+        return parse_email(text)
+    except InvalidValue as error:
+        raise ValueError(error.message) from error
+
+
+def _mongo_url(text: str) -> str:
+    if not text.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("a MongoDB URL starts with mongodb:// or mongodb+srv://")
+    return text
+
+
+def _setting(default: Any, meaning: str, *, names: tuple[str, ...] = (), **bounds: Any) -> Any:
+    return Field(default=default, description=meaning, json_schema_extra={"names": list(names)}, **bounds)
+
+
+HttpAddress = Annotated[str, AfterValidator(_url)]
+
+
+class Settings(BaseModel):
+    """The settings, checked. Field `data_dir` is the variable `LIGHTERAGE_DATA_DIR`, and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    host: str = _setting("127.0.0.1", "Address to listen on; `0.0.0.0` for every network.")
+    port: int = _setting(8000, "Port to listen on; 0 takes a free one and prints it.", ge=0, le=65535)
+    data_dir: Path = _setting(Path("data"), "Where everything is kept that is not in MongoDB or S3.")
+    public_url: HttpAddress | None = _setting(
+        None, "Address under which clients reach this server, as `https://files.example.org`. Makes absolute links."
+    )
+    admin_email: Annotated[str, AfterValidator(_email)] = _setting(
+        "admin@localhost", "Login of the administrator made at the first start."
+    )
+    admin_password: SecretStr | None = _setting(
+        None, "The administrator's password. Not set: one is made at the first start and printed once."
+    )
+    debug: bool = _setting(
+        False,
+        "Log more. Refused when listening on a public address without `LIGHTERAGE_DEBUG_FORCE`.",
+        names=("DEBUG",),
+    )
+    debug_force: bool = _setting(False, "Allow `DEBUG` on a public address.")
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least important messages to log.")
+
+    mongo_url: Annotated[str, AfterValidator(_mongo_url)] | None = _setting(
+        None, "Keep users and metadata in this MongoDB instead of the data directory."
+    )
+    mongo_database: str | None = _setting(
+        None, "Database in MongoDB. Not set: as the URL says, else `lighterage`.", min_length=1, max_length=63
+    )
+
+    s3_bucket: str | None = _setting(
+        None, "Keep files in this S3 bucket instead of the data directory.", names=("AWS_STORAGE_BUCKET_NAME",)
+    )
+    s3_endpoint: HttpAddress | None = _setting(
+        None, "Address of an S3 server other than AWS.", names=("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
+    s3_region: str = _setting(
+        "us-east-1", "Region of the bucket.", names=("AWS_S3_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")
+    )
+    s3_prefix: str = _setting("", "Put before every object's key, as `lighterage/`.")
+    s3_access_key_id: str | None = _setting(
+        None, "Access key. Not set: boto3 looks where it always does.", names=("AWS_ACCESS_KEY_ID",)
+    )
+    s3_secret_access_key: SecretStr | None = _setting(
+        None, "Secret of the access key.", names=("AWS_SECRET_ACCESS_KEY",)
+    )
+    s3_session_token: SecretStr | None = _setting(
+        None, "Session token of temporary credentials.", names=("AWS_SESSION_TOKEN",)
+    )
+
+    s3_path_style: bool | None = _setting(
+        None, "Put the bucket into the path. Not set: only with an endpoint of its own."
+    )
+    s3_sse: Literal["AES256", "aws:kms"] | None = _setting(
+        None, "Encryption at rest to ask for. Not set: as the bucket does by itself."
+    )
+    s3_sse_kms_key_id: str | None = _setting(None, "Key for `aws:kms`.")
+    s3_storage_class: str | None = _setting(None, "Storage class of new objects, as `STANDARD_IA`.")
+    s3_conditional_writes: bool = _setting(
+        True, "The server knows `If-None-Match: *`; switch off for one that does not."
+    )
+    s3_part_mib: int = _setting(16, "Wanted size of a part; larger where the length asks for it.", ge=5, le=5120)
+    s3_parts_equal: bool = _setting(False, "All parts but the last have one size, as Cloudflare R2 wants.")
+    s3_part_slots: int = _setting(
+        8, "Parts that a process holds in memory at once, `LIGHTERAGE_S3_PART_MIB` each.", ge=1, le=1024
+    )
+
+    file_size_max: int = _setting(2**63 - 1, "Bytes in one file at most.", ge=1, le=2**63 - 1)
+    upload_lifetime_hours: int = _setting(
+        168, "How long an unfinished upload is kept after its last bytes.", ge=1, le=24 * 365
+    )
+    body_idle_seconds: float = _setting(
+        60, "A request of which nothing comes for so long is ended; what came is kept.", gt=0, le=3600
+    )
+    fsync: bool = _setting(
+        True,
+        "Wait for the disk before acknowledging. Off, acknowledged bytes survive a killed process, not a power cut.",
+    )
+    free_bytes_min: int = _setting(256 * 2**20, "Refuse uploads when the disk has less room than this.", ge=0)
+    cors_origins: str = _setting("*", "Origins whose pages may upload, separated by commas; `*` for every one.")
+
+    access_token_minutes: int = _setting(15, "How long an access token is good.", ge=1, le=24 * 60)
+    refresh_token_days: int = _setting(30, "How long a log-in lasts without use.", ge=1, le=365)
+    event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)
+
+    graphql: bool = _setting(True, "Serve `/graphql` and `/graphiql`.")
+    query_workers: int = _setting(1, "Processes that run SQL over files; 0 switches SQL off.", ge=0, le=64)
+    query_threads: int = _setting(2, "Threads of each such process.", ge=1, le=64)
+    query_memory_mib: int = _setting(256, "Memory of each such process.", ge=64, le=65536)
+    query_timeout_seconds: float = _setting(60, "A query that runs longer is ended.", gt=0, le=3600)
+
+
+def revealed(secret: SecretStr | None) -> str | None:
+    """Give a secret to the adapter that needs it."""
+    return secret.get_secret_value() if secret is not None else None
+
+
+def names_of(field: str) -> list[str]:
+    """Give the variables that a setting is read from, the first that is set wins."""
+    extra = Settings.model_fields[field].json_schema_extra
+    assert isinstance(extra, dict)
+    others = extra["names"]
+    assert isinstance(others, list)
+    return [PREFIX + field.upper(), *map(str, others)]
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
+    """
+    Read the settings.
+
+    Args:
+        environ: Instead of the process's environment.
+        env_file: Read behind the environment; need not exist.
+
+    Raises:
+        SettingsError: Something cannot be right; every such thing is in the message.
+    """
+    read = {key: value or "" for key, value in dotenv_values(env_file).items()} if env_file is not None else {}
+    read.update(os.environ if environ is None else environ)
+    values: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for field in Settings.model_fields:
+        for name in names_of(field):
+            if read.get(name, ""):
+                values[field], sources[field] = read[name], name
+                break
+    problems = _unknown_names(read)
+    settings = None
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_problem(fault, sources) for fault in error.errors()]
+    if settings is not None:
+        problems += _contradictions(settings, sources)
+    if problems or settings is None:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _unknown_names(read: Mapping[str, str]) -> list[str]:
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    unknown = sorted(name for name in read if name.startswith(PREFIX) and name not in known and read[name])
+    others = tuple(PREFIX + name for name in ("TEST_", "URL", "TOKEN"))  # told to the tests and the client commands
+    return [f"{name}: there is no such setting" for name in unknown if not name.startswith(others)]
+
+
+def _problem(fault: Any, sources: Mapping[str, str]) -> str:
+    field = str(fault["loc"][0])
+    name = sources.get(field, PREFIX + field.upper())
+    meaning = Settings.model_fields[field].description or ""
+    is_secret = field in _WITH_SECRETS or "SecretStr" in str(Settings.model_fields[field].annotation)
+    given = "" if is_secret else f" (is {str(fault['input'])[:60]!r})"
+    return f"{name}{given}: {fault['msg'].removeprefix('Value error, ')}. {meaning}"
+
+
+def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]:
+    problems = []
+    is_public = settings.host not in ("127.0.0.1", "::1", "localhost")
+    if settings.debug and is_public and not settings.debug_force:
+        problems.append("DEBUG is on while listening on a public address: switch it off, or listen on 127.0.0.1.")
+    if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
+        problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or neither.")
+    if sources.get("s3_endpoint") == PREFIX + "S3_ENDPOINT" and settings.s3_bucket is None:
+        problems.append("LIGHTERAGE_S3_ENDPOINT is set without LIGHTERAGE_S3_BUCKET: name the bucket.")
+    return problems
+
+
+def settings_table() -> str:
+    """Write docs/reference/settings.md's table."""
+    lines = ["| variable | default | what it does |", "| --- | --- | --- |"]
+    for field, info in Settings.model_fields.items():
+        first, *others = names_of(field)
+        default = "" if info.default is None else str(info.default)
+        also = f" Also read from {', '.join(f'`{name}`' for name in others)}." if others else ""
+        lines.append(f"| `{first}` | {f'`{default}`' if default else ''} | {info.description}{also} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,146 @@
+"""The root classes as a table, field by field as the SDL has them, and the schema made of them."""
+
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from resolvers.accounts import log_in, log_out, refresh_token, server_info, tenant, viewer
+from resolvers.files import delete_files, file_events, get_file, list_files, restore_files, update_file
+from resolvers.nodes import node, nodes
+from resolvers.queries import select, select_rows
+from resolvers.uploads import abort_upload, create_upload, get_upload, list_uploads, upload_progress
+from schema.accounts import LogInPayload, LogOutPayload, RefreshTokenPayload, ServerInfo, Tenant, User
+from schema.directives import Auth, Cost
+from schema.enums import Scope
+from schema.files import DeleteFilesPayload, File, RestoreFilesPayload, UpdateFilePayload
+from schema.node import Node
+from schema.pagination import Connection
+from schema.queries import SqlResult
+from schema.scalars import SCALARS
+from schema.uploads import AbortUploadPayload, CreateUploadPayload, Upload
+
+READ = Auth(scope=Scope.FILES_READ)
+WRITE = Auth(scope=Scope.FILES_WRITE)
+QUERY = Auth(scope=Scope.FILES_QUERY)
+
+
+@strawberry.type(description="What can be read.")
+class Query:
+    viewer: User | None = strawberry.field(
+        resolver=viewer, description="The signed-in user, null for a guest: the one field a client asks first."
+    )
+    node: Node | None = strawberry.field(
+        resolver=node,
+        description="Any object by its id; null if it does not exist or is not the viewer's to see.",
+    )
+    nodes: list[Node | None] = strawberry.field(
+        resolver=nodes,
+        description="At most 100 at once, in the order of `ids`.",
+        directives=[Cost(list_size=100, sized_by="ids")],
+    )
+    tenant: Tenant | None = strawberry.field(
+        resolver=tenant,
+        description="One of the viewer's tenants; default: the token's.",
+        directives=[Auth()],
+    )
+    files: Connection[File] = strawberry.field(
+        resolver=list_files,
+        description="Files of one tenant (default: the token's).",
+        directives=[READ, Cost(list_size=50, sized_by="first")],
+    )
+    file: File | None = strawberry.field(resolver=get_file, description="One file by id.", directives=[READ])
+    upload: Upload | None = strawberry.field(resolver=get_upload, description="One transfer by id.", directives=[WRITE])
+    uploads: list[Upload] = strawberry.field(
+        resolver=list_uploads,
+        description="The viewer's own transfers, newest first: what to resume.",
+        directives=[WRITE, Cost(list_size=20, sized_by="first")],
+    )
+    select: SqlResult = strawberry.field(
+        resolver=select,
+        description="SQL over one stored CSV, JSON or Parquet file.",
+        directives=[QUERY, Cost(weight=100)],
+    )
+    server_info: ServerInfo = strawberry.field(
+        resolver=server_info, description="Public facts a client needs before anyone signs in."
+    )
+
+
+@strawberry.type(description="What can be changed. Root fields run one after the other.")
+class Mutation:
+    log_in: LogInPayload | None = strawberry.field(
+        resolver=log_in,
+        description="Email and password for a session. Same answer and same time for unknown emails.",
+        directives=[Cost(weight=50)],
+    )
+    refresh_token: RefreshTokenPayload | None = strawberry.field(
+        resolver=refresh_token,
+        description=(
+            "Swaps a refresh token for a new session, optionally in another tenant; "
+            "reuse of an old one ends the session."
+        ),
+        directives=[Cost(weight=10)],
+    )
+    log_out: LogOutPayload | None = strawberry.field(
+        resolver=log_out, description="Ends one session or all.", directives=[Cost(weight=10)]
+    )
+    create_upload: CreateUploadPayload | None = strawberry.field(
+        resolver=create_upload,
+        description="Reserves a transfer; the bytes then go to `upload.url` by tus.",
+        directives=[WRITE, Cost(weight=10)],
+    )
+    abort_upload: AbortUploadPayload | None = strawberry.field(
+        resolver=abort_upload,
+        description="Drops the transfer and its bytes; of a finished one, the file goes into the trash.",
+        directives=[WRITE, Cost(weight=10)],
+    )
+    update_file: UpdateFilePayload | None = strawberry.field(
+        resolver=update_file,
+        description="Renames, relinks, changes visibility, expiry or metadata.",
+        directives=[WRITE, Cost(weight=10)],
+    )
+    delete_files: DeleteFilesPayload | None = strawberry.field(
+        resolver=delete_files, description="Into the trash.", directives=[WRITE, Cost(weight=10)]
+    )
+    restore_files: RestoreFilesPayload | None = strawberry.field(
+        resolver=restore_files, description="Out of the trash.", directives=[WRITE, Cost(weight=10)]
+    )
+
+
+@strawberry.type(description="What can be watched, over WebSocket (graphql-transport-ws) or SSE.")
+class Subscription:
+    upload_progress = strawberry.subscription(
+        resolver=upload_progress,
+        description="First frame is the present state, then at most 4 a second; completes when the upload does.",
+        directives=[WRITE],
+    )
+    file_events = strawberry.subscription(
+        resolver=file_events, description="Changes to files that the viewer may see.", directives=[READ]
+    )
+    select_rows = strawberry.subscription(
+        resolver=select_rows,
+        description="SQL over one file, streamed in batches of rows.",
+        directives=[QUERY, Cost(weight=100)],
+    )
+
+
+def build_schema() -> strawberry.Schema:
+    """Make the schema; nothing is made at import."""
+    return strawberry.Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=[File, Upload, Tenant, User],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+
+def print_sdl(schema: strawberry.Schema) -> str:
+    """Write the schema as `schema/schema.graphql` holds it."""
+    return schema.as_str().strip() + "\n"
+
+
+def directives_of(field: Any) -> list[object]:
+    """Give the schema directives of a field of the built schema."""
+    definition = field.extensions.get("strawberry-definition")
+    return [] if definition is None else list(definition.directives)

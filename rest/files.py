@@ -1,0 +1,138 @@
+"""Files over REST: their bytes."""
+
+import asyncio
+import base64
+import re
+from contextlib import aclosing
+from typing import Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from domain.errors import LighterageError, NotFound
+from domain.file import File
+from domain.ids import FileId, id_of_uuid
+from domain.principal import GUEST, Principal
+from rest.ranges import ByteRange, is_not_modified, parse_range
+from services.files import Content
+
+# What a browser may show on this origin. Everything else is handed over as a download: a page or a drawing with
+# scripts in it would run with the rights of whoever looks at it.
+_SHOWN = re.compile(r"(image/(png|jpeg|gif|webp|avif|bmp)|audio/.+|video/.+|text/plain|text/csv|application/pdf)")
+_SANDBOX = "default-src 'none'; sandbox"
+
+
+class Files(Protocol):
+    async def content(self, principal: Principal, file_id: FileId) -> Content: ...
+    async def content_by_token(self, token: str, file_id: FileId) -> Content: ...
+
+
+class ContentResponse(Response):
+    """Sends a range of a file, and stops reading it when the client goes away."""
+
+    def __init__(self, content: Content, span: ByteRange, headers: dict[str, str], *, is_head: bool) -> None:
+        super().__init__(status_code=206 if span.is_partial else 200, headers=headers)
+        del self.headers["content-length"]
+        self.headers["content-length"] = str(span.end - span.start)
+        self._content = content
+        self._span = span
+        self._is_head = is_head
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        if self._is_head or self._span.end == self._span.start:
+            await send(start)
+        else:
+            # uvicorn takes what is sent to a client that is gone, and says nothing: whether it is, must be asked.
+            gone = asyncio.ensure_future(_disconnected(receive))
+            try:
+                await self._send_chunks(start, send, gone)
+            finally:
+                gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send_chunks(self, start: Message, send: Send, gone: asyncio.Future[None]) -> None:
+        async with aclosing(self._content.read(self._span.start, self._span.end)) as chunks:
+            # Only when the first bytes are there it is promised that there are any: until then a fault can be told.
+            chunk: bytes | None = await anext(chunks)
+            await send(start)
+            while chunk is not None and not gone.done():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await anext(chunks, None)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def file_routes(files: Files) -> list[Route]:
+    """Make the routes of files' contents."""
+
+    async def content(request: Request) -> Response:
+        error: LighterageError | None = request.scope.get("lighterage.authentication_error")
+        file_id = parse_file_id(request.path_params["id"])
+        token = request.query_params.get("token")
+        if token is not None:
+            found = await files.content_by_token(token, file_id)
+        elif error is not None:
+            raise error
+        else:
+            found = await files.content(request.scope.get("lighterage.principal", GUEST), file_id)
+        return _answer(request, found)
+
+    return [Route("/api/v1/files/{id}/content", content, methods=["GET", "HEAD"])]
+
+
+def parse_file_id(text: str) -> FileId:
+    """Read an id in either form, `file_…` or UUID; whatever has neither names nothing."""
+    if text.startswith("file_"):
+        return FileId(text)
+    try:
+        return FileId(id_of_uuid("file", UUID(text)))
+    except ValueError as error:
+        raise NotFound("file") from error
+
+
+def _answer(request: Request, content: Content) -> Response:
+    file = content.file
+    etag = f'"{file.etag}"'
+    headers = {
+        "etag": etag,
+        "accept-ranges": "bytes",
+        "last-modified": file.created_at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        "cache-control": "private, no-cache",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": _SANDBOX,
+        "cross-origin-resource-policy": "cross-origin",
+        "content-type": file.content_type,
+        "content-disposition": disposition(file, inline=content.inline),
+    }
+    if file.sha256 is not None:
+        # RFC 9530: of the whole representation, also on a partial answer.
+        digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
+        headers["repr-digest"] = f"sha-256=:{digest}:"
+    if is_not_modified(request.headers.get("if-none-match"), etag=etag):
+        return Response(status_code=304, headers=headers)
+    # 14.2: "A server MUST ignore a Range header field received with a request method [...] for which range handling is
+    # not defined. For this specification, GET is the only method for which range handling is defined."
+    wanted = request.headers.get("range") if request.method == "GET" else None
+    span = parse_range(wanted, if_range=request.headers.get("if-range"), etag=etag, size=file.size)
+    if span.is_partial:
+        headers["content-range"] = f"bytes {span.start}-{span.end - 1}/{file.size}"
+    return ContentResponse(content, span, headers, is_head=request.method == "HEAD")
+
+
+def disposition(file: File, *, inline: bool) -> str:
+    """
+    Write Content-Disposition with the original name (RFC 6266, 5987).
+
+    `filename` is for clients that know nothing better: ASCII, without what they stumble over.
+    """
+    kind = "inline" if inline and _SHOWN.fullmatch(file.content_type) else "attachment"
+    plain = re.sub(r'[^\x20-\x7e]|["\\%/]', "_", file.name)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}"

@@ -1,0 +1,101 @@
+"""Faults as HTTP answers: one table from code to status, RFC 9457 documents as bodies."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.errors import LighterageError, RangeNotSatisfiable, Unauthenticated
+from domain.problem import CONTENT_TYPE, problem_document, retry_after_seconds
+
+STATUS_BY_CODE: Mapping[str, int] = {
+    "checksum_mismatch": 422,
+    "conflict": 409,
+    "content_type_not_allowed": 415,
+    "cursor_invalid": 422,
+    "cursor_too_old": 410,
+    "file_not_ready": 409,
+    "invalid_credentials": 401,
+    "invalid_value": 422,
+    "length_exceeded": 413,
+    "length_mismatch": 409,
+    "length_unknown": 409,
+    "not_found": 404,
+    "offset_mismatch": 409,
+    "permission_denied": 403,
+    "query_limit_exceeded": 422,
+    "quota_exceeded": 413,
+    "range_not_satisfiable": 416,
+    "rate_limited": 429,
+    "sql_invalid": 400,
+    "store_full": 507,
+    "store_unavailable": 503,
+    "token_expired": 401,
+    "token_invalid": 401,
+    "unauthenticated": 401,
+    "upload_complete": 409,
+    "upload_expired": 410,
+    "upload_locked": 423,
+}
+
+_NO_STORE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def problem_response(error: LighterageError, *, request_id: str | None) -> Response:
+    """Answer with a fault."""
+    status = STATUS_BY_CODE[error.code]
+    headers = dict(_NO_STORE)
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = 'Bearer realm="lighterage"'
+    if isinstance(error, RangeNotSatisfiable):
+        headers["content-range"] = f"bytes */{error.size}"
+    seconds = retry_after_seconds(error)
+    if seconds is not None:
+        headers["retry-after"] = str(seconds)
+    document = problem_document(error, status=status, request_id=request_id)
+    return Response(orjson.dumps(document), status, headers, CONTENT_TYPE)
+
+
+async def handle_fault(request: Request, error: Exception) -> Response:
+    """Starlette's handler for LighterageError."""
+    assert isinstance(error, LighterageError)
+    return problem_response(error, request_id=request.scope.get("lighterage.request_id"))
+
+
+async def handle_crash(request: Request, _error: Exception) -> Response:
+    """Starlette's handler for a mistake of ours. It raises the error on afterwards, and the door logs it."""
+    document = {
+        "type": "/problems/internal",
+        "title": "Internal",
+        "status": 500,
+        "detail": "something went wrong on the server",
+        "code": "internal",
+        "hint": "Try again; if it stays so, give the request id to the server's operator.",
+        "request_id": request.scope.get("lighterage.request_id"),
+    }
+    return Response(orjson.dumps(document), 500, _NO_STORE, CONTENT_TYPE)
+
+
+async def handle_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's handler for its own: an unknown path, a wrong method."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    hint = {
+        404: "Check the address; /openapi.json and docs/reference list what there is.",
+        405: "Allow lists the methods that this address knows.",
+    }.get(error.status_code, "")
+    document = {
+        "type": f"/problems/{code}",
+        "title": phrase,
+        "status": error.status_code,
+        "detail": f"{request.method} {request.url.path[:200]}: {phrase.lower()}",
+        "code": code,
+        "hint": hint,
+        "request_id": request.scope.get("lighterage.request_id"),
+    }
+    headers = {**_NO_STORE, **(error.headers or {})}
+    return Response(orjson.dumps(document), error.status_code, headers, CONTENT_TYPE)

@@ -1,0 +1,57 @@
+"""
+What a field of an object may ask for beyond the object itself.
+
+resolvers/ implements it over the services; the types here know only these questions.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import strawberry
+
+from domain.file import File
+from domain.ids import FileId, TenantId, UserId
+from domain.principal import Principal
+from domain.tenant import Membership, Tenant, Usage
+from domain.upload import Upload
+from domain.user import User
+from schema.queries import SqlSchema
+
+
+class Context(Protocol):
+    @property
+    def principal(self) -> Principal: ...
+
+    async def find_user(self, user_id: UserId) -> User | None:
+        """Give a user that the caller may see; asked for one by one, fetched together."""
+        ...
+
+    async def find_file(self, file_id: FileId) -> File | None:
+        """Give a file that the caller may see; asked for one by one, fetched together."""
+        ...
+
+    async def get_tenant(self, tenant_id: TenantId) -> Tenant: ...
+
+    async def usage_of(self, tenant_id: TenantId) -> Usage: ...
+
+    async def memberships(self) -> Sequence[tuple[Membership, Tenant]]:
+        """Give the caller's own memberships."""
+        ...
+
+    async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None: ...
+
+    async def sql_schema(self, file: File) -> SqlSchema | None: ...
+
+    def upload_url(self, upload: Upload) -> str: ...
+
+    def upload_headers(self, upload: Upload) -> dict[str, str]: ...
+
+    def chunk_size(self, upload: Upload) -> int: ...
+
+    @property
+    def file_size_max(self) -> int:
+        """The server's own limit, for tenants that have none."""
+        ...
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,55 @@
+"""Lists a page at a time: our own generic connection, with `nodes` for those who write queries by hand."""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import strawberry
+
+from schema.directives import Cost
+from schema.fields import computed
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where a page stands in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="There is more behind this page.")
+    has_previous_page: bool = strawberry.field(description="There is more ahead of this page.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first node; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last node: pass it as `after`.")
+
+
+@strawberry.type(description="A node in its place.")
+class Edge(Generic[T]):
+    node: T = strawberry.field(description="The thing itself.")
+    cursor: str = strawberry.field(description="Its place: good for `after` and `before` of the same list.")
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    nodes: list[T] = strawberry.field(description="The nodes alone.")
+    has_next: strawberry.Private[bool]
+    has_previous: strawberry.Private[bool]
+    # A cursor costs more than the rest of a row, and most pages need two of them.
+    cursor_at: strawberry.Private[Callable[[int], str]]
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @computed(description="The nodes with their cursors.")
+    def edges(self) -> list[Edge[T]]:
+        return [Edge(node=node, cursor=self.cursor_at(place)) for place, node in enumerate(self.nodes)]
+
+    @computed(description="What lies around the page.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=self.has_previous,
+            start_cursor=self.cursor_at(0) if self.nodes else None,
+            end_cursor=self.cursor_at(len(self.nodes) - 1) if self.nodes else None,
+        )
+
+    @computed(
+        description="How many there are in all pages. Counted when asked for; leave it out where you can.",
+        directives=[Cost(weight=10)],
+    )
+    async def total_count(self) -> int | None:
+        return await self.count()

@@ -1,0 +1,183 @@
+"""
+From the last byte to the file: exactly once, whatever breaks off in between.
+
+Every step can be repeated: the blob is completed under a key of its own, the file has an id chosen at creation, and
+the upload is marked completed last. Who finds an upload that is assembling calls `finish` again.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from domain.blob import Blob, BlobStore
+from domain.clock import Clock
+from domain.content import SNIFF_BYTES, is_allowed, sniff
+from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed
+from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged, UploadMoved
+from domain.file import FILES, File, FileStatus
+from domain.ids import SYSTEM, EventId, TenantId
+from domain.principal import Principal
+from domain.records import Add, Increment, Records, Save, Write
+from domain.tenant import TENANTS, USAGES
+from domain.upload import UPLOADS, Upload, UploadStatus
+
+
+def file_event(file: File, action: FileEventAction, *, actor: Principal | None) -> FileEvent:
+    """Make the event that a change of this file leaves; the same change gives the same id."""
+    return FileEvent(
+        id=EventId(f"{file.id}.{action.value}.{file.revision}"),
+        tenant_id=file.tenant_id,
+        at=file.updated_at,
+        action=action,
+        file_id=file.id,
+        actor_id=actor.user_id if actor else file.uploaded_by,
+        audience=file.audience,
+        resource_type=file.resource_type,
+        resource_id=file.resource_id,
+    )
+
+
+class Finisher:
+    """Turns an upload that has all its bytes into a file."""
+
+    def __init__(self, *, records: Records, blobs: BlobStore, bus: EventBus, clock: Clock) -> None:
+        self._records = records
+        self._uploads = records.collection(UPLOADS)
+        self._blobs = blobs
+        self._bus = bus
+        self._clock = clock
+
+    async def finish(self, upload: Upload, *, sha256: str | None, unsaved: bool = False) -> Upload:
+        """
+        Complete the blob and record the file.
+
+        Args:
+            upload: Assembling.
+            sha256: Of all its bytes, where they were seen in one go.
+            unsaved: That it is assembling is not recorded yet; then it is recorded together with the file. Only
+                for uploads of which nothing was acknowledged before: cut off half-way, all their bytes come again.
+
+        Raises:
+            ChecksumMismatch: The bytes are not those that the client declared. They are dropped.
+            ContentTypeNotAllowed: They are of a type that the tenant does not take. They are dropped.
+        """
+        if sha256 is not None and upload.sha256 is not None and sha256 != upload.sha256:
+            await self._fail(upload)
+            raise ChecksumMismatch("sha256")
+        upload, blob = await self._complete(upload, unsaved=unsaved)
+        if not upload.is_sniffed:
+            upload = await self._inspect(upload, blob)
+        completed = await self._record(upload, blob, sha256, unsaved=unsaved)
+        self._bus.publish(FilesChanged(TenantId(upload.tenant_id)))
+        self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
+        return completed
+
+    async def discard(self, upload: Upload, *, actor: Principal) -> None:
+        """Put the file of a completed upload into the trash, and end the upload."""
+        now = self._clock.now()
+        writes: list[Write] = [Save(UPLOADS, upload.close(UploadStatus.ABORTED, now=now), upload.revision)]
+        file = (await self._records.collection(FILES).get_many(upload.tenant_id, [upload.file_id])).get(upload.file_id)
+        if file is not None and file.deleted_at is None:
+            deleted = replace(file, deleted_at=now, updated_at=now)
+            event = file_event(replace(deleted, revision=file.revision + 1), FileEventAction.DELETED, actor=actor)
+            writes = [Save(FILES, deleted, file.revision), Add(FILE_EVENTS, event, if_absent=True), *writes]
+        await self._records.write(*writes)
+        self._bus.publish(FilesChanged(TenantId(upload.tenant_id)))
+
+    async def _complete(self, upload: Upload, *, unsaved: bool) -> tuple[Upload, Blob]:
+        with suppress(Conflict):
+            return upload, await self._blobs.complete(upload.writer)
+        # An earlier try, in one request, came as far as its blob but not to its record, so its bytes had to come again.
+        # Raising the revision makes sure that nobody records that blob any more, before it goes; where this upload is
+        # recorded as assembling already, that was done then.
+        if unsaved:
+            recorded = await self._uploads.get(upload.tenant_id, upload.id)
+            fenced = await self._uploads.save(recorded, expected_revision=upload.revision)
+            upload = replace(upload, revision=fenced.revision)
+        await self._blobs.delete(upload.writer.key)
+        return upload, await self._blobs.complete(upload.writer)
+
+    async def _inspect(self, upload: Upload, blob: Blob) -> Upload:
+        """Tell the type of a file whose beginning came in pieces, and hold it to those that the tenant takes."""
+        found = sniff(await self._beginning(blob), name=upload.name, declared=upload.content_type)
+        tenant = await self._records.collection(TENANTS).get(SYSTEM, upload.tenant_id)
+        if not is_allowed(found, tenant.limits.content_types):
+            await self._fail(upload)
+            raise ContentTypeNotAllowed(f"files of type {found} are not taken here")
+        return replace(upload, content_type=found, is_sniffed=True)
+
+    async def _beginning(self, blob: Blob) -> bytes:
+        end = min(SNIFF_BYTES, blob.size_bytes)
+        return b"".join([chunk async for chunk in self._blobs.open(blob.key, end=end)]) if end else b""
+
+    async def _record(self, upload: Upload, blob: Blob, sha256: str | None, *, unsaved: bool) -> Upload:
+        now = self._clock.now()
+        file = self._file_of(upload, blob, sha256)
+        completed = upload.close(UploadStatus.COMPLETED, now=now)
+        recorded = upload.revision + 1 if unsaved else upload.revision
+        writes: list[Write] = [
+            Add(FILES, file, if_absent=True),
+            Add(FILE_EVENTS, file_event(file, FileEventAction.CREATED, actor=None), if_absent=True),
+            Increment(
+                USAGES,
+                upload.tenant_id,
+                upload.tenant_id,
+                {
+                    "file_count": 1,
+                    "bytes_in_flight": -upload.reserved_bytes,
+                    # Where others held the room for it, they give theirs back when they go.
+                    "bytes_total": blob.size_bytes - upload.reserved_bytes,
+                },
+                once=f"{upload.id}.finish",
+            ),
+            Save(UPLOADS, completed, recorded),
+        ]
+        if unsaved:
+            writes.insert(0, Save(UPLOADS, upload, upload.revision))
+        try:
+            await self._records.write(*writes)
+        except Conflict:
+            # Another process found it assembling and was faster: what it recorded is the same.
+            found = await self._uploads.get(upload.tenant_id, upload.id)
+            if found.status is not UploadStatus.COMPLETED:
+                raise
+            return found
+        return replace(completed, revision=recorded + 1)
+
+    def _file_of(self, upload: Upload, blob: Blob, sha256: str | None) -> File:
+        # A declared digest that was not seen passing is checked first, by services/maintenance.py.
+        unverified = upload.sha256 is not None and sha256 is None
+        now = self._clock.now()
+        return File(
+            id=upload.file_id,
+            tenant_id=upload.tenant_id,
+            name=upload.name,
+            content_type=upload.content_type,
+            size=blob.size_bytes,
+            key=blob.key,
+            etag=blob.etag,
+            uploaded_by=upload.user_id,
+            created_at=now,
+            updated_at=now,
+            sha256=sha256,
+            sha256_declared=upload.sha256,
+            status=FileStatus.PROCESSING if unverified else FileStatus.READY,
+            visibility=upload.visibility,
+            resource=upload.resource,
+            metadata=upload.metadata,
+            expires_at=upload.file_expires_at,
+        )
+
+    async def _fail(self, upload: Upload) -> None:
+        """Record that nothing becomes of the upload, give its room back, then remove its bytes."""
+        failed = upload.close(UploadStatus.FAILED, now=self._clock.now())
+        release = Increment(
+            USAGES,
+            upload.tenant_id,
+            upload.tenant_id,
+            {"bytes_in_flight": -upload.reserved_bytes, "bytes_total": -upload.reserved_bytes},
+            once=f"{upload.id}.release",
+        )
+        await self._records.write(Save(UPLOADS, failed, upload.revision), release)
+        await self._blobs.abort(upload.writer)
+        await self._blobs.delete(upload.writer.key)
+        self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))

@@ -1,0 +1,306 @@
+"""
+What has to be done though nobody asks: uploads that ran out, files that expired, digests that nobody saw passing,
+uploads cut off between their last byte and their file, events too old to keep.
+
+Every method does a bounded piece, may be cut off anywhere, and may run in several processes at once.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from domain.blob import BlobKey, BlobStore, SweepingBlobStore
+from domain.clock import Clock
+from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, LighterageError, NotFound
+from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
+from domain.file import FILES, File, FileStatus
+from domain.ids import SYSTEM, TenantId
+from domain.lock import LEASES
+from domain.page import Order, at_least, below, equals, one_of
+from domain.records import Add, Delete, Increment, Records, Save
+from domain.tenant import TENANTS, USAGES
+from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
+from domain.user import SESSIONS
+from services.finishing import file_event
+from services.uploads import UploadService
+
+BATCH = 100
+HASH_BATCH_BYTES = 2**20
+SWEEP_SECONDS = 3600  # listing a bucket costs money
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """
+    How long things are kept that are over.
+
+    Attributes:
+        tombstones: Ended uploads, so that their clients are told "gone" and not "never heard of".
+        events: File events, for clients that were away.
+        orphans: Pieces of blobs that nobody names; longer than any request lasts that is about to name one.
+        grace: How long an upload may be assembling before another process carries on with it.
+    """
+
+    tombstones: timedelta = timedelta(days=1)
+    events: timedelta = timedelta(days=7)
+    orphans: timedelta = timedelta(days=1)
+    grace: timedelta = timedelta(minutes=1)
+
+
+class MaintenanceService:
+    def __init__(
+        self,
+        *,
+        records: Records,
+        blobs: BlobStore,
+        sweeping: SweepingBlobStore,
+        bus: EventBus,
+        uploads: UploadService,
+        clock: Clock,
+        retention: Retention,
+    ) -> None:
+        self._records = records
+        self._uploads = records.collection(UPLOADS)
+        self._files = records.collection(FILES)
+        self._events = records.collection(FILE_EVENTS)
+        self._leases = records.collection(LEASES)
+        self._blobs = blobs
+        self._sweeping = sweeping
+        self._bus = bus
+        self._upload_service = uploads
+        self._clock = clock
+        self._retention = retention
+        self._swept_at: float | None = None
+        self._trash_seen: datetime | None = None
+
+    async def run_once(self) -> int:
+        """
+        Do a piece of everything; returns how many things were dealt with, 0 when all is in order.
+
+        Raises:
+            LighterageError: Something could not be done; everything else was.
+        """
+        done = 0
+        faults: list[LighterageError] = []
+        for work in (
+            self.finish_assembling,
+            self.join_uploads,
+            self.expire_uploads,
+            self.compute_digests,
+            self.expire_files,
+            self.purge_trash,
+            self.forget_uploads,
+            self.forget_events,
+            self.forget_sessions,
+            self.forget_leases,
+            self.sweep_blobs,
+        ):
+            try:
+                done += await work()
+            except LighterageError as error:
+                # One file that a disk lost must not keep every other work from being done for ever.
+                faults.append(error)
+        if faults:
+            raise faults[0]
+        return done
+
+    async def finish_assembling(self) -> int:
+        """Carry on with uploads whose process went away after their last byte."""
+        before = self._clock.now() - self._retention.grace
+        where = [equals("status", UploadStatus.ASSEMBLING), below("updated_at", before)]
+        found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
+        return await self._each(found, self._recover)
+
+    async def _recover(self, upload: Upload) -> None:
+        # That its bytes are not what was declared, or of a type that is not taken, is an end like any other.
+        with suppress(ChecksumMismatch, ContentTypeNotAllowed):
+            await self._upload_service.recover(upload)
+
+    async def join_uploads(self) -> int:
+        """Carry on with final uploads whose process went away before their members were joined."""
+        before = self._clock.now() - self._retention.grace
+        where = [
+            equals("status", UploadStatus.CREATED),
+            equals("concatenation", Concatenation.FINAL),
+            below("updated_at", before),
+        ]
+        found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
+        return await self._each(found, self._join)
+
+    async def _join(self, final: Upload) -> None:
+        with suppress(ChecksumMismatch, ContentTypeNotAllowed):
+            if (await self._upload_service.join(final)).status.is_open:
+                raise Conflict("its members are still coming")
+
+    async def expire_uploads(self) -> int:
+        """Drop unfinished uploads whose time is over."""
+        done = 0
+        for status in (UploadStatus.CREATED, UploadStatus.IN_PROGRESS):
+            where = [equals("status", status), below("expires_at", self._clock.now())]
+            found = await self._uploads.scan(where, order=Order("expires_at"), limit=BATCH)
+            done += await self._each(found, self._upload_service.expire)
+        return done
+
+    async def compute_digests(self) -> int:
+        """Read files whose digest is not known, and hold them to the one that was declared."""
+        where = [equals("sha256", None), one_of("status", (FileStatus.READY, FileStatus.PROCESSING))]
+        found = await self._files.scan(where, order=Order("created_at"), limit=BATCH)
+        return await self._each(found, self._compute_digest)
+
+    async def _compute_digest(self, file: File) -> None:
+        try:
+            sha256 = await self._digest_of(file)
+        except NotFound:
+            sha256 = None  # somebody removed the blob behind our back
+        holds = sha256 is not None and file.sha256_declared in (None, sha256)
+        changed = replace(
+            file,
+            sha256=sha256,
+            status=FileStatus.READY if holds else FileStatus.FAILED,
+            updated_at=self._clock.now(),
+        )
+        action = FileEventAction.UPDATED if changed.status is file.status else FileEventAction.STATUS_CHANGED
+        event = file_event(replace(changed, revision=file.revision + 1), action, actor=None)
+        await self._records.write(Save(FILES, changed, file.revision), Add(FILE_EVENTS, event, if_absent=True))
+        self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
+
+    async def _digest_of(self, file: File) -> str:
+        digest = hashlib.sha256()
+        batch: list[bytes] = []
+        size = 0
+        async with aclosing(self._blobs.open(file.key)) as chunks:
+            async for chunk in chunks:
+                batch.append(chunk)
+                size += len(chunk)
+                if size >= HASH_BATCH_BYTES:
+                    await asyncio.to_thread(_update, digest, batch)
+                    batch, size = [], 0
+        await asyncio.to_thread(_update, digest, batch)
+        return digest.hexdigest()
+
+    async def expire_files(self) -> int:
+        """Remove files whose time is over, bytes and all."""
+        found = await self._files.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
+        return await self._each(found, self._purge)
+
+    async def purge_trash(self) -> int:
+        """Remove files that were long enough in the trash of their tenant."""
+        done = 0
+        now = self._clock.now()
+        where = [below("deleted_at", now)]
+        if self._trash_seen is not None:
+            where.append(at_least("deleted_at", self._trash_seen))
+        oldest = await self._files.scan(where, order=Order("deleted_at"), limit=BATCH)
+        # Those that one tenant keeps for long must not hide another's behind them: the next round looks further on.
+        last = oldest[-1].deleted_at if len(oldest) == BATCH else None
+        self._trash_seen = last + timedelta(microseconds=1) if last is not None and last == self._trash_seen else last
+        tenants = await self._records.collection(TENANTS).get_many(SYSTEM, list({file.tenant_id for file in oldest}))
+        for file in oldest:
+            tenant = tenants.get(file.tenant_id)
+            days = tenant.limits.trash_retention_days if tenant else 0
+            if file.deleted_at is not None and file.deleted_at <= now - timedelta(days=days):
+                done += await self._each([file], self._purge)
+        return done
+
+    async def _purge(self, file: File) -> None:
+        # The record goes first: a file in a list whose bytes are gone would be a broken promise, while bytes without
+        # a record only cost room until the next sweep finds them.
+        # Saving it as it was found makes sure that nobody took it out of the trash meanwhile.
+        now = self._clock.now()
+        event = replace(file_event(file, FileEventAction.PURGED, actor=None), id=f"{file.id}.purged", at=now)
+        release = Increment(
+            USAGES,
+            file.tenant_id,
+            file.tenant_id,
+            {"file_count": -1, "bytes_total": -file.size},
+            once=f"{file.id}.purge",
+        )
+        await self._records.write(
+            Save(FILES, file, file.revision),
+            Add(FILE_EVENTS, event, if_absent=True),
+            release,
+            Delete(FILES, file.tenant_id, file.id),
+        )
+        await self._blobs.delete(file.key)
+        self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
+
+    async def sweep_blobs(self) -> int:
+        """Remove, once in a while, pieces of blobs that no open upload names any more."""
+        now = self._clock.monotonic()
+        if self._swept_at is not None and now - self._swept_at < SWEEP_SECONDS:
+            return 0
+        self._swept_at = now
+
+        async def known(key: BlobKey) -> bool:
+            found = await self._uploads.scan([equals("key", key)], order=Order("created_at"), limit=BATCH)
+            return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
+
+        age = self._retention.orphans.total_seconds()
+        return await self._sweeping.sweep(known, older_than_seconds=age, now=self._clock.now())
+
+    async def forget_uploads(self) -> int:
+        """Remove the records of uploads that were over long ago."""
+        before = self._clock.now() - self._retention.tombstones
+
+        async def forget(upload: Upload) -> None:
+            await self._uploads.delete(upload.tenant_id, upload.id)
+
+        done = 0
+        over = (UploadStatus.COMPLETED, UploadStatus.ABORTED, UploadStatus.EXPIRED, UploadStatus.FAILED)
+        for status in over:
+            where = [equals("status", status), below("updated_at", before)]
+            found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
+            done += await self._each(found, forget)
+        return done
+
+    async def forget_events(self) -> int:
+        """Remove events older than anyone may ask for."""
+        before = self._clock.now() - self._retention.events
+        found = await self._events.scan([below("at", before)], order=Order("at"), limit=BATCH)
+        for event in found:
+            await self._events.delete(event.tenant_id, event.id)
+        return len(found)
+
+    async def forget_sessions(self) -> int:
+        """Remove log-ins that ran out; their refresh tokens are no good any more."""
+        sessions = self._records.collection(SESSIONS)
+        found = await sessions.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
+        for session in found:
+            await sessions.delete(session.tenant_id, session.id)
+        return len(found)
+
+    async def forget_leases(self) -> int:
+        """Remove leases that nobody has held for long."""
+        before = self._clock.now() - self._retention.tombstones
+        found = await self._leases.scan([below("until", before)], order=Order("until"), limit=BATCH)
+        for lease in found:
+            await self._leases.delete(lease.tenant_id, lease.id)
+        return len(found)
+
+    async def _each(self, found: Sequence[T], act: Callable[[T], Awaitable[object]]) -> int:
+        done = 0
+        faults: list[LighterageError] = []
+        for one in found:
+            try:
+                await act(one)
+            except (Conflict, NotFound):
+                # Somebody was faster, a user or another process; what is left to do the next round finds.
+                continue
+            except LighterageError as error:
+                faults.append(error)
+                continue
+            done += 1
+        if faults:
+            raise faults[0]
+        return done
+
+
+def _update(digest: "hashlib._Hash", batch: list[bytes]) -> None:
+    for chunk in batch:
+        digest.update(chunk)

@@ -1,0 +1,625 @@
+"""
+The use cases of a transfer: begin, append, ask, terminate, watch.
+
+Every method authorises first and reads no byte before everything that can be decided without it is decided. What
+`append` returns is recorded and durable.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from auth.policy import Action, require
+from auth.tokens import TokenService
+from domain.blob import BlobStore, BlobWriter
+from domain.clock import Clock
+from domain.content import is_allowed, parse_media_type, sniff
+from domain.errors import (
+    Conflict,
+    ContentTypeNotAllowed,
+    InvalidValue,
+    LengthExceeded,
+    LighterageError,
+    NotFound,
+    QuotaExceeded,
+    StoreFull,
+    StoreUnavailable,
+    UploadExpired,
+)
+from domain.event import EventBus, UploadMoved
+from domain.file import blob_key, parse_metadata, parse_name
+from domain.ids import SYSTEM, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
+from domain.lock import Hold, LockManager
+from domain.page import Order, PageRequest, equals, one_of
+from domain.principal import Principal
+from domain.records import Add, Increment, Records, Save
+from domain.tenant import TENANTS, USAGES, Limits
+from domain.upload import (
+    UPLOADS,
+    AppendBytes,
+    Body,
+    BodyEnd,
+    Concatenation,
+    CreateUpload,
+    NewUpload,
+    Upload,
+    UploadStatus,
+    check_length,
+)
+from domain.user import USERS
+from services.concatenating import Concatenator, members_key
+from services.digests import LiveDigest, LiveDigests
+from services.finishing import Finisher
+from services.receiving import Receiver
+
+LOCK_PATIENCE_SECONDS = 5.0
+FLUSH_PATIENCE_SECONDS = 1.0
+PROGRESS_INTERVAL_SECONDS = 0.25  # at most four frames a second
+PROGRESS_POLL_SECONDS = 1.0  # how late a change made by another process may be seen
+CHUNK_SIZE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """
+    What holds for every upload of this server.
+
+    Attributes:
+        length_max: Bytes in one file at most.
+        lifetime: How long an unfinished upload is kept after its last bytes.
+        public_url: Where the tus endpoint is, with its last slash, as clients reach it.
+    """
+
+    length_max: int
+    lifetime: timedelta
+    public_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer has come: `offset` counts bytes received, which may be ahead of those acknowledged."""
+
+    upload: Upload
+    offset: int
+    bytes_per_second: int | None
+    at: datetime
+
+
+class _Active:
+    """An append that is running in this process."""
+
+    def __init__(self, body: Body, upload: Upload, *, can_pause: bool) -> None:
+        self.body = body
+        self.offset = upload.offset - body.received
+        self.can_pause = can_pause
+        self.recorded = asyncio.Event()
+
+    @property
+    def received_offset(self) -> int:
+        return self.offset + self.body.received
+
+
+class UploadService:
+    """Takes commands of either protocol, and of GraphQL."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        blobs: BlobStore,
+        bus: EventBus,
+        locks: LockManager,
+        finisher: Finisher,
+        concatenator: Concatenator,
+        tokens: TokenService,
+        clock: Clock,
+        rules: UploadRules,
+    ) -> None:
+        self._records = records
+        self._uploads = records.collection(UPLOADS)
+        self._blobs = blobs
+        self._bus = bus
+        self._locks = locks
+        self._finisher = finisher
+        self._concatenator = concatenator
+        self._tokens = tokens
+        self._clock = clock
+        self._rules = rules
+        self._active: dict[str, _Active] = {}
+        self._digests = LiveDigests()
+        self._is_stopping = False
+
+    @property
+    def length_max(self) -> int:
+        return self._rules.length_max
+
+    # ---- begin
+
+    async def create(self, principal: Principal, command: CreateUpload, body: Body | None) -> Upload:
+        """Begin an upload as a protocol asks for it, and store the bytes that came with the request."""
+        new = new_upload_of(command)
+        if new.concatenation is Concatenation.FINAL:
+            return await self._begin_final(principal, new)
+        if body is None or not command.has_body:
+            return await self.begin(principal, new)
+        if command.length is not None and command.body_length is not None and command.body_length > command.length:
+            raise LengthExceeded(f"{command.body_length} bytes are more than the upload's {command.length}")
+        upload = await self._begin(principal, new)
+        append = AppendBytes(
+            upload.id,
+            offset=0,
+            body_length=command.body_length,
+            is_last=command.is_last,
+            checksum=command.checksum,
+        )
+        try:
+            return await self.append(principal, append, body)
+        except LighterageError:
+            # The answer to this tells no address, so nobody could ever continue the upload.
+            with suppress(LighterageError):
+                upload = await self._uploads.get(upload.tenant_id, upload.id)
+                if upload.status.is_open:
+                    await self.drop(upload, UploadStatus.ABORTED)
+            raise
+
+    async def begin(self, principal: Principal, new: NewUpload) -> Upload:
+        """
+        Reserve room and record the upload; the bytes come later. One of no bytes is finished at once.
+
+        Raises:
+            QuotaExceeded, LengthExceeded, InvalidValue: It would not fit, now or ever.
+        """
+        return await self._finish_empty(await self._begin(principal, new))
+
+    async def _begin(self, principal: Principal, new: NewUpload) -> Upload:
+        tenant_id = require(principal, Action.CREATE_UPLOAD)
+        assert principal.user_id is not None
+        # Keys are the user's own: another user's equal key names another upload.
+        key = f"{principal.user_id} {new.idempotency_key}" if new.idempotency_key is not None else None
+        known = await self._known(tenant_id, key)
+        if known is not None:
+            return known
+        limits = await self._limits(tenant_id)
+        length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+        if new.length is not None:
+            check_length(new.length, length_max=length_max)
+        upload = await self._upload_of(replace(new, idempotency_key=key), tenant_id, principal.user_id)
+        reserve = Increment(
+            USAGES,
+            tenant_id,
+            tenant_id,
+            {"bytes_in_flight": upload.reserved_bytes, "bytes_total": upload.reserved_bytes},
+            at_most={} if limits.stored_bytes_max is None else {"bytes_total": limits.stored_bytes_max},
+            once=f"{upload.id}.reserve" if key is not None else None,
+        )
+        try:
+            await self._records.write(reserve, Add(UPLOADS, upload))
+        except Conflict as error:
+            known = await self._known(tenant_id, upload.idempotency_key)
+            if known is None:
+                raise _no_room(limits) from error
+            # Another request with this key was faster. A database without transactions may have reserved for ours; as
+            # both happen once at most, this comes to nothing on every database.
+            back = {name: -amount for name, amount in reserve.amounts.items()}
+            release = replace(reserve, amounts=back, at_most={}, once=f"{upload.id}.release")
+            await self._records.write(replace(reserve, at_most={}), release)
+            return known
+        return replace(upload, revision=1)
+
+    async def _begin_final(self, principal: Principal, new: NewUpload) -> Upload:
+        tenant_id = require(principal, Action.CREATE_UPLOAD)
+        named = replace(new, idempotency_key=members_key(new.members))
+        known = await self._known(tenant_id, f"{principal.user_id} {named.idempotency_key}")
+        if known is not None:
+            return known
+        length = await self._concatenator.check(tenant_id, principal.user_id, new.members)
+        limits = await self._limits(tenant_id)
+        check_length(length, length_max=min(self._rules.length_max, limits.file_size_max or self._rules.length_max))
+        return await self._concatenator.join_soon(await self._begin(principal, named), self.drop)
+
+    async def _known(self, tenant_id: TenantId, idempotency_key: str | None) -> Upload | None:
+        if idempotency_key is None:
+            return None
+        return await self._uploads.find(tenant_id, idempotency_key=idempotency_key)
+
+    async def _upload_of(self, new: NewUpload, tenant_id: TenantId, user_id: UserId) -> Upload:
+        now = self._clock.now()
+        owner = await self._records.collection(USERS).get(SYSTEM, user_id)
+        file_id = new_file_id(now)
+        key = blob_key(file_id, folder=owner.email or owner.username, name=new.name)
+        content_type = parse_media_type(new.content_type)
+        return Upload(
+            id=new_upload_id(),
+            tenant_id=tenant_id,
+            file_id=file_id,
+            user_id=user_id,
+            name=new.name,
+            content_type=content_type,
+            length=new.length,
+            writer=await self._blobs.create(key, content_type=content_type, length=new.length),
+            created_at=now,
+            updated_at=now,
+            expires_at=now + self._rules.lifetime,
+            metadata_header=new.metadata_header,
+            metadata=new.metadata,
+            visibility=new.visibility,
+            resource=new.resource,
+            sha256=new.sha256,
+            file_expires_at=new.file_expires_at,
+            idempotency_key=new.idempotency_key,
+            fingerprint=new.fingerprint,
+            concatenation=new.concatenation,
+            members=new.members,
+            concatenation_header=new.concatenation_header,
+        )
+
+    async def _limits(self, tenant_id: TenantId) -> Limits:
+        return (await self._records.collection(TENANTS).get(SYSTEM, tenant_id)).limits
+
+    async def _finish_empty(self, upload: Upload) -> Upload:
+        """An upload of no bytes has them all as soon as it is made; a partial one waits all the same."""
+        if upload.length != 0 or not upload.status.is_open or upload.concatenation is Concatenation.PARTIAL:
+            return upload
+        moved = upload.advance(upload.writer, now=self._clock.now(), expires_at=upload.expires_at)
+        return await self._finisher.finish(moved, sha256=await LiveDigest().hexdigest(), unsaved=True)
+
+    # ---- append
+
+    async def append(self, principal: Principal, command: AppendBytes, body: Body) -> Upload:
+        """
+        Store the body behind what is there.
+
+        Raises:
+            OffsetMismatch, UploadExpired, UploadComplete, LengthExceeded, …: Before a byte is read.
+            ChecksumMismatch: Nothing of this request was kept.
+            StoreFull, StoreUnavailable: What had become durable by then is recorded.
+        """
+        await self._find(principal, command.upload_id)
+        holding = self._locks.hold(command.upload_id, on_contention=body.stop, patience_seconds=LOCK_PATIENCE_SECONDS)
+        async with holding as hold:
+            upload = await self._held(principal, command.upload_id, hold)
+            upload.accept(command.offset, now=self._clock.now())
+            limits = await self._limits(TenantId(upload.tenant_id))
+            declared = self._with_length(upload, command, limits)
+            active = _Active(body, upload, can_pause=command.checksum is None)
+            self._active[upload.id] = active
+            if self._is_stopping:
+                body.stop()
+            try:
+                return await self._receive(declared, upload, command, body, limits)
+            finally:
+                self._active.pop(upload.id, None)
+                active.recorded.set()
+                self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
+
+    def _with_length(self, upload: Upload, command: AppendBytes, limits: Limits) -> Upload:
+        """Take in the length that the request declares, and hold the body's own length against it."""
+        length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+        if command.length is not None:
+            upload = upload.declare_length(command.length, length_max=length_max)
+        if command.is_last and command.body_length is not None:
+            upload = upload.declare_length(command.offset + command.body_length, length_max=length_max)
+        room = upload.room(length_max=length_max)
+        if command.body_length is not None and command.body_length > room:
+            raise LengthExceeded(f"{command.body_length} bytes are more than the {room} that are missing")
+        return upload
+
+    async def _receive(self, upload: Upload, seen: Upload, command: AppendBytes, body: Body, limits: Limits) -> Upload:
+        """Store and record segment after segment. `seen` is the upload as it is recorded now."""
+        length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+        receiver = Receiver(
+            body,
+            offset=upload.offset,
+            limit=upload.room(length_max=length_max),
+            checksum=command.checksum,
+            digest=self._digests.take(upload.id, offset=upload.offset),
+            # A part has no beginning that would tell a type: the file that it becomes a part of has.
+            inspect=None
+            if upload.concatenation is Concatenation.PARTIAL
+            else lambda beginning: _check_type(beginning, upload, limits),
+        )
+        while True:
+            fault: LighterageError | None = None
+            try:
+                writer = await self._blobs.append(upload.writer, receiver.segment())
+            except (StoreFull, StoreUnavailable) as error:
+                if error.kept is None:
+                    raise
+                writer, fault = error.kept, error
+                receiver.digest = None
+            if receiver.is_done and body.ended_by is BodyEnd.COMPLETE and command.is_last:
+                upload = upload.declare_length(writer.size_bytes, length_max=length_max)
+                writer = replace(writer, length=upload.length)
+            upload = await self._commit(upload, seen, writer, receiver, limits)
+            if fault is not None:
+                raise fault
+            if receiver.is_done or not upload.status.is_open:
+                return upload
+            seen = upload
+
+    async def _commit(
+        self, upload: Upload, seen: Upload, writer: BlobWriter, receiver: Receiver, limits: Limits
+    ) -> Upload:
+        """Record what became durable. `seen` is the upload as it is recorded now."""
+        now = self._clock.now()
+        if not upload.is_sniffed and receiver.is_inspected:
+            found = sniff(receiver.beginning, name=upload.name, declared=upload.content_type)
+            upload = replace(upload, content_type=found, is_sniffed=True)
+        moved = upload.advance(writer, now=now, expires_at=now + self._rules.lifetime)
+        if moved == replace(seen, updated_at=now, expires_at=moved.expires_at):
+            return seen
+        digest = receiver.digest
+        if moved.status is UploadStatus.ASSEMBLING:
+            sha256 = await digest.hexdigest() if digest is not None else None
+            if seen.offset == 0 and seen.reserved_bytes == moved.reserved_bytes:
+                return await self._finisher.finish(moved, sha256=sha256, unsaved=True)
+            return await self._finisher.finish(await self._save(moved, seen, limits), sha256=sha256)
+        moved = await self._save(moved, seen, limits)
+        if digest is not None and digest.offset == moved.offset:
+            self._digests.give_back(moved.id, digest)
+        if moved.is_whole and moved.concatenation is Concatenation.PARTIAL:
+            await self._concatenator.join_waiting(moved, self.drop)
+        return moved
+
+    async def _save(self, moved: Upload, seen: Upload, limits: Limits) -> Upload:
+        if moved.reserved_bytes == seen.reserved_bytes:
+            saved = await self._uploads.save(moved, expected_revision=seen.revision)
+        else:
+            saved = await self._save_and_reserve(moved, seen, limits)
+        active = self._active.get(moved.id)
+        if active is not None:
+            active.recorded.set()
+            active.recorded = asyncio.Event()
+        self._bus.publish(UploadMoved(TenantId(moved.tenant_id), moved.id))
+        return saved
+
+    async def _save_and_reserve(self, moved: Upload, seen: Upload, limits: Limits) -> Upload:
+        """Save, and hold more of the quota for an upload whose length was not known when it began."""
+        more = moved.reserved_bytes - seen.reserved_bytes
+        is_limited = limits.stored_bytes_max is not None and more > 0
+        reserve = Increment(
+            USAGES,
+            moved.tenant_id,
+            moved.tenant_id,
+            {"bytes_in_flight": more, "bytes_total": more},
+            at_most={"bytes_total": limits.stored_bytes_max} if is_limited else {},  # type: ignore[dict-item]
+            once=f"{moved.id}.{seen.revision}.{moved.reserved_bytes}",
+        )
+        try:
+            await self._records.write(reserve, Save(UPLOADS, moved, seen.revision))
+        except Conflict as error:
+            if (await self._uploads.get(moved.tenant_id, moved.id)).revision != seen.revision:
+                raise
+            raise _no_room(limits) from error
+        return replace(moved, revision=seen.revision + 1)
+
+    # ---- ask, end, watch
+
+    async def status(self, principal: Principal, upload_id: UploadId) -> Upload:
+        """
+        Give the upload as it is recorded, with what a running request has received so far.
+
+        It never waits for that request's end and never ends it: the request is asked to record what it has.
+        """
+        upload = await self._find(principal, upload_id)
+        active = self._active.get(upload_id)
+        if active is not None and active.can_pause and active.received_offset > upload.offset:
+            recorded = active.recorded
+            active.body.pause()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(recorded.wait(), FLUSH_PATIENCE_SECONDS)
+            upload = await self._find(principal, upload_id)
+        if upload.status is UploadStatus.ASSEMBLING and upload_id not in self._active:
+            upload = await self._recover(upload)
+        if upload.status.is_gone or (upload.status.is_open and self._clock.now() >= upload.expires_at):
+            raise UploadExpired
+        return upload
+
+    async def get(self, principal: Principal, upload_id: UploadId) -> Upload:
+        """Give the upload as it is recorded, finished and ended ones too."""
+        return await self._find(principal, upload_id)
+
+    async def list_own(self, principal: Principal, *, statuses: Sequence[UploadStatus], limit: int) -> list[Upload]:
+        """Give the caller's transfers, newest first: what another device may resume."""
+        tenant_id = require(principal, Action.CREATE_UPLOAD)
+        where = [
+            equals("user_id", principal.user_id),
+            one_of("status", tuple(statuses)),
+            one_of("concatenation", (Concatenation.NONE, Concatenation.FINAL)),
+        ]
+        order = Order("created_at", descending=True)
+        page = await self._uploads.list(tenant_id, where, order=order, page=PageRequest(limit=limit))
+        return page.items
+
+    async def terminate(self, principal: Principal, upload_id: UploadId) -> None:
+        """
+        End an upload: an unfinished one's bytes are removed, a finished one's file is put into the trash.
+
+        tus 1.0, termination: "The Client can use this extension to delete completed and unfinished uploads".
+
+        Raises:
+            UploadExpired: It was ended before.
+        """
+        await self._find(principal, upload_id)
+        holding = self._locks.hold(upload_id, on_contention=_ignore, patience_seconds=LOCK_PATIENCE_SECONDS)
+        async with holding as hold:
+            upload = await self._held(principal, upload_id, hold)
+            if upload.status.is_gone:
+                raise UploadExpired
+            if upload.status.is_open:
+                await self.drop(upload, UploadStatus.ABORTED)
+            else:
+                await self._finisher.discard(upload, actor=principal)
+
+    async def drop(self, upload: Upload, status: UploadStatus) -> None:
+        """Record that an unfinished upload is over, give its room back, then remove its bytes."""
+        closed = upload.close(status, now=self._clock.now())
+        release = Increment(
+            USAGES,
+            upload.tenant_id,
+            upload.tenant_id,
+            {"bytes_in_flight": -upload.reserved_bytes, "bytes_total": -upload.reserved_bytes},
+            once=f"{upload.id}.release",
+        )
+        await self._records.write(Save(UPLOADS, closed, upload.revision), release)
+        self._digests.forget(upload.id)
+        await self._blobs.abort(upload.writer)
+        if upload.offset == 0 or upload.concatenation is Concatenation.PARTIAL:
+            # A try to finish or join it may have broken off behind its blob; nobody can have read that.
+            await self._blobs.delete(upload.writer.key)
+        self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
+
+    async def expire(self, upload: Upload) -> None:
+        """Drop an upload whose time is over; Conflict while its bytes are still coming."""
+        if upload.id in self._active:
+            raise Conflict("bytes are still coming")
+        await self.drop(upload, UploadStatus.EXPIRED)
+
+    async def progress(self, principal: Principal, upload_id: UploadId) -> AsyncGenerator[Progress, None]:
+        """Yield the present state, then every change, at most four a second, until the upload is over."""
+        upload = await self._find(principal, upload_id)
+        listening = self._bus.listen(TenantId(upload.tenant_id), upload_id=upload_id)
+        last: Progress | None = None
+        async with aclosing(listening) as signals:
+            waiting: asyncio.Task[object] = asyncio.ensure_future(anext(signals))
+            try:
+                while True:
+                    upload = await self._find(principal, upload_id)
+                    frame = self._frame(upload, last)
+                    if last is None or (frame.offset, upload.status) != (last.offset, last.upload.status):
+                        yield frame
+                        last = frame
+                    if not upload.status.is_open and upload.status is not UploadStatus.ASSEMBLING:
+                        return
+                    await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)
+                    await asyncio.wait({waiting}, timeout=PROGRESS_POLL_SECONDS - PROGRESS_INTERVAL_SECONDS)
+                    if waiting.done():
+                        waiting = asyncio.ensure_future(anext(signals))
+            finally:
+                waiting.cancel()
+                with suppress(asyncio.CancelledError, StopAsyncIteration):
+                    await waiting
+
+    def _frame(self, upload: Upload, last: Progress | None) -> Progress:
+        active = self._active.get(upload.id)
+        offset = max(upload.offset, active.received_offset if active else 0)
+        now = self._clock.now()
+        rate = None
+        if last is not None and now > last.at:
+            rate = int(max(0, offset - last.offset) / (now - last.at).total_seconds())
+        return Progress(upload, offset, rate, now)
+
+    # ---- addresses
+
+    def url_of(self, upload: Upload) -> str:
+        """Give the upload's absolute URL."""
+        return self._rules.public_url + upload.id
+
+    def headers_for(self, principal: Principal, upload: Upload) -> dict[str, str]:
+        """Give the headers that each request of a tus client needs, good for this upload alone and as long as it."""
+        assert upload.user_id is not None
+        token = self._tokens.issue_upload(
+            tenant_id=TenantId(upload.tenant_id),
+            user_id=upload.user_id,
+            upload_id=upload.id,
+            expires_at=upload.expires_at,
+        )
+        return {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
+
+    def chunk_size_of(self, upload: Upload) -> int:
+        """Give the body size that suits the store best; any other works too."""
+        return CHUNK_SIZE_BYTES
+
+    def stop_receiving(self) -> None:
+        """End every request's body, also of those to come, so that what came is recorded before the process goes."""
+        self._is_stopping = True
+        for active in list(self._active.values()):
+            active.body.stop()
+
+    # ---- helpers
+
+    async def _find(self, principal: Principal, upload_id: UploadId) -> Upload:
+        if principal.tenant_id is None:
+            require(principal, Action.CREATE_UPLOAD)
+        if not is_id(upload_id, "upload") or principal.tenant_id is None:
+            raise NotFound("upload")
+        upload = await self._uploads.get(principal.tenant_id, upload_id)
+        require(principal, Action.WRITE_UPLOAD, upload)
+        return upload
+
+    async def _held(self, principal: Principal, upload_id: UploadId, hold: Hold) -> Upload:
+        """Give the upload as it stands now that it is ours, out of reach of a holder before who lost it."""
+        upload = await self._find(principal, upload_id)
+        if hold.was_stolen and upload.status.is_open:
+            upload = await self._uploads.save(upload, expected_revision=upload.revision)
+        return await self._recover(upload)
+
+    async def _recover(self, upload: Upload) -> Upload:
+        """Carry on with an upload whose process went away between the last byte and the file's record."""
+        if upload.status is not UploadStatus.ASSEMBLING:
+            return upload
+        return await self._finisher.finish(upload, sha256=None)
+
+    async def join(self, final: Upload) -> Upload:
+        """Carry on with a final upload whose process went away; for maintenance, which finds them."""
+        return await self._concatenator.join(final, self.drop)
+
+    async def recover(self, upload: Upload) -> Upload:
+        """The same for maintenance, which finds them."""
+        return await self._recover(upload)
+
+
+def new_upload_of(command: CreateUpload) -> NewUpload:
+    """
+    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), and whatever else.
+
+    Raises:
+        InvalidValue: A value is not text, too long, or there are too many.
+    """
+    entries: dict[str, str] = {}
+    for key, value in command.metadata:
+        try:
+            entries[key] = value.decode()
+        except UnicodeDecodeError as error:
+            message = f"the metadata value of {key!r} is not UTF-8"
+            raise InvalidValue(message, path=("metadata", key)) from error
+    name = entries.get("filename") or entries.get("name") or "unnamed"
+    declared = entries.get("filetype") or entries.get("type") or command.content_type
+    digest = command.digest.hex() if command.digest is not None else entries.get("sha256")
+    return NewUpload(
+        name=parse_name(name),
+        length=command.length,
+        content_type=parse_media_type(declared),
+        metadata=parse_metadata(list(entries.items())),
+        metadata_header=command.metadata_header,
+        sha256=parse_sha256(digest) if digest is not None else None,
+        fingerprint=entries.get("fingerprint"),
+        concatenation=command.concatenation,
+        members=command.members,
+    )
+
+
+def parse_sha256(text: str) -> str:
+    """Check a SHA-256 in hex, as clients declare it, and give it in lower case."""
+    digest = text.strip().lower()
+    if len(digest) != 64 or not all(character in "0123456789abcdef" for character in digest):
+        raise InvalidValue("a SHA-256 has 64 hexadecimal digits", path=("sha256",))
+    return digest
+
+
+def _check_type(beginning: bytes, upload: Upload, limits: Limits) -> None:
+    found = sniff(beginning, name=upload.name, declared=upload.content_type)
+    if not is_allowed(found, limits.content_types):
+        raise ContentTypeNotAllowed(f"files of type {found} are not taken here")
+
+
+def _no_room(limits: Limits) -> LighterageError:
+    if limits.stored_bytes_max is None:
+        return Conflict("the upload could not be recorded; try again")
+    return QuotaExceeded(f"the tenant's {limits.stored_bytes_max} bytes are used up")
+
+
+def _ignore() -> None:
+    """A deletion is short: whoever waits for it just waits."""

@@ -1,0 +1,102 @@
+"""The commands of whoever runs the server: what they do, say, and answer to a shell."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from lighterage.cli import app
+from lighterage.settings import Settings
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("PORT", "HOST", "ADMIN_EMAIL", "ADMIN_PASSWORD", "MONGO_URL", "S3_BUCKET"):
+        monkeypatch.delenv(f"LIGHTERAGE_{name}", raising=False)
+    monkeypatch.setenv("LIGHTERAGE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(
+        "auth.passwords.PasswordHasher.__init__.__kwdefaults__", {"memory_kib": 8, "rounds": 1, "concurrency_max": 1}
+    )
+
+    def call(*arguments: str, **environ: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), env=environ)
+
+    return call
+
+
+def test_user_is_made_changed_and_switched_off(run):
+    """Row 001: `lighterage user NAME PASSWORD 0|1`, exit code 0 each time."""
+    made = run("user", "carla", "correct horse", "1")
+    changed = run("user", "carla", "battery staple", "1")
+    off = run("user", "carla", "battery staple", "0")
+
+    assert [0, 0, 0] == [made.exit_code, changed.exit_code, off.exit_code], made.output
+    assert "made carla (active)" in made.output
+    assert "changed carla (active)" in changed.output
+    assert "changed carla (switched off)" in off.output
+
+
+def test_weak_password_is_warned_of_and_taken(run):
+    """Whoever runs the server decides."""
+    done = run("user", "carla", "x", "1")
+
+    assert 0 == done.exit_code
+    assert "warning" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("user",), ("user", "carla"), ("user", "carla", "x", "2"), ("user", "carla", "x", "yes"), ("nothing",)],
+)
+def test_wrong_use_is_said_with_2(run, arguments):
+    """As every command line does."""
+    assert 2 == run(*arguments).exit_code
+
+
+def test_wrong_name_is_said_with_1(run):
+    """In one line, without a traceback."""
+    done = run("user", "a/b", "correct horse", "1")
+
+    assert 1 == done.exit_code
+    assert "a user name has" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_bad_settings_are_all_said(run):
+    """And nothing is begun."""
+    done = run("serve", LIGHTERAGE_PORT="x", LIGHTERAGE_FSYNC="maybe")
+
+    assert 1 == done.exit_code
+    assert "LIGHTERAGE_PORT" in done.output
+    assert "LIGHTERAGE_FSYNC" in done.output
+
+
+def test_port_that_is_taken_is_said_with_what_to_do(run):
+    """The most usual mistake of all."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("serve", LIGHTERAGE_PORT=str(taken.getsockname()[1]))
+
+    assert 1 == done.exit_code
+    assert "LIGHTERAGE_PORT" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_data_directory_that_is_none_is_said(run, tmp_path):
+    """A file in its place, or a place where nothing can be made."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = run("user", "carla", "correct horse", "1", LIGHTERAGE_DATA_DIR=str(path))
+        assert (1, True) == (done.exit_code, "LIGHTERAGE_DATA_DIR" in done.output), done.output
+
+
+def test_settings_are_listed(run):
+    """Each with its default and what it does."""
+    done = run("settings")
+
+    assert 0 == done.exit_code
+    assert len(Settings.model_fields) + 2 == len(done.output.splitlines())
+    assert run("version").output.strip()
