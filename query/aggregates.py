@@ -44,9 +44,19 @@ class Aggregation:
                 if isinstance(node, Aggregate) and all(state.node != node for state in self.states):
                     self.states.append(_State(node))
 
-    def select_list(self, lowering: Lowering) -> str:
-        """The SELECT list for one part: per aggregate a count, a value, an order and a scale."""
-        return ", ".join(part for state in self.states for part in _parts(state.node, lowering)) or "NULL"
+    def statement(self, lowering: Lowering, rest: str) -> str:
+        """
+        The statement for one part: per aggregate a count, a value, an order and a scale.
+
+        What is aggregated is computed once, below, and counted, summed and measured by its name.
+        """
+        values: list[str] = []
+        wanted: list[str] = []
+        for number, state in enumerate(self.states):
+            values.extend(f"{sql} AS {name}{number}" for name, sql in _inputs(state.node, lowering))
+            wanted.extend(_parts(state.node, number))
+        below = f"SELECT {', '.join(values) or '1'} {rest}"
+        return f"SELECT {', '.join(wanted) or 'NULL'} FROM ({below})"  # noqa: S608  # built from the tree
 
     def add(self, row: Sequence[Cell]) -> None:
         """Merge what one part gave."""
@@ -93,24 +103,33 @@ class Aggregation:
         )
 
 
-def _parts(node: Aggregate, lowering: Lowering) -> tuple[str, str, str, str]:
+def _inputs(node: Aggregate, lowering: Lowering) -> list[tuple[str, str]]:
+    """The value `a`, where needed the order `o` of a time stamp and the scale `s` of a decimal."""
+    if node.arg is None:
+        return []
+    value = lowering.value(node.arg)
+    if node.name == "COUNT":
+        return [("a", f"nullif({value}, 'null'::JSON)" if node.arg.type is Type.JSON else value)]
+    if node.arg.type is Type.TIMESTAMP:
+        return [("a", value), ("o", lowering.instant(node.arg))]
+    if node.arg.type is Type.DECIMAL:
+        return [("a", value), ("s", lowering.scale_of(node.arg) or "NULL")]
+    return [("a", value)]
+
+
+def _parts(node: Aggregate, number: int) -> tuple[str, str, str, str]:
+    value, order, scale = f"a{number}", f"o{number}", f"s{number}"
     if node.arg is None:
         return "count(*)", "NULL", "NULL", "0"
-    value = lowering.value(node.arg)
-    count = f"count({value})"
+    count, function = f"count({value})", node.name.lower()
     if node.name == "COUNT":
-        if node.arg.type is Type.JSON:
-            count = f"count(nullif({value}, 'null'::JSON))"
         return count, "NULL", "NULL", "0"
-    scale = (lowering.scale_of(node.arg) or "NULL") if node.arg.type is Type.DECIMAL else "0"
+    is_decimal = node.arg.type is Type.DECIMAL
     if node.name in ("SUM", "AVG"):
-        return count, f"sum({value})", "NULL", f"max({scale})"
+        return count, f"sum({value})", "NULL", f"max({scale})" if is_decimal else "0"
     if node.arg.type is Type.TIMESTAMP:
-        order = lowering.instant(node.arg)
-        return count, f"arg_{node.name.lower()}({value}, {order})", f"{node.name.lower()}({order})", "0"
-    if node.arg.type is Type.DECIMAL:
-        return count, f"{node.name.lower()}({value})", "NULL", f"arg_{node.name.lower()}({scale}, {value})"
-    return count, f"{node.name.lower()}({value})", "NULL", "0"
+        return count, f"arg_{function}({value}, {order})", f"{function}({order})", "0"
+    return count, f"{function}({value})", "NULL", f"arg_{function}({scale}, {value})" if is_decimal else "0"
 
 
 def _merge(state: _State, value: Cell, order: Cell) -> None:

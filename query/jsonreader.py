@@ -206,6 +206,7 @@ class JsonView:
         self._slot = slot
         self._keys: dict[str, bool] = {}
         self._pointers: list[str] = []
+        self._texts: list[str] = []
         self._spellings: dict[str, str | None] = {}
         self._is_checked = reader.always_checks
         self._is_split = False
@@ -233,10 +234,17 @@ class JsonView:
         spelling = self._spelling(first)
         assert spelling is not None, "the fast form was not to be taken"
         self._keys.setdefault(spelling, True)
-        column = f"k{list(self._keys).index(spelling)}"
         if not first.is_exact and not self._is_checked:
-            column = f"s3_present({column})"
-        return self._found(column, steps[1:])
+            self._keys[spelling] = False
+        return self._found(f"k{list(self._keys).index(spelling)}", steps[1:])
+
+    def member_text(self, steps: Sequence[Step]) -> str:
+        # The engine shares nothing between the branches of a CASE, and casts are made of them: the text gets
+        # a name of its own below.
+        value = self.member(steps)
+        if value not in self._texts:
+            self._texts.append(value)
+        return f"t{self._texts.index(value)}"
 
     def _found(self, value: str, steps: Sequence[Step]) -> str:
         path = ""
@@ -285,10 +293,22 @@ class JsonView:
         keys = list(self._keys) or ["lighterage"]
         columns = ", ".join(f"{quoted(key)}: 'JSON'" for key in keys)
         names = ", ".join(f"k{index}" for index in range(len(keys)))
-        return (
+        source = (
             f"read_json({quoted(self._slot.path)}, columns = {{{columns}}}, format = 'newline_delimited', "
             f"records = 'true', maximum_object_size = {self._slot.size + 16}) AS t({names})"
         )
+        # False: a record without the key may have it in another spelling.
+        wanted = [
+            f"k{index}" if may_lack else f"s3_present(k{index}) AS k{index}"
+            for index, may_lack in enumerate(self._keys.values())
+        ] or ["k0"]
+        return self._with_texts(f"(SELECT {', '.join(wanted)} FROM {source})")  # noqa: S608  # no text of the user
+
+    def _with_texts(self, source: str) -> str:
+        if not self._texts:
+            return source
+        texts = ", ".join(f"s3_json_text({value}) AS t{number}" for number, value in enumerate(self._texts))
+        return f"(SELECT *, {texts} FROM {source})"  # noqa: S608  # no text of the user
 
     def _lines_sql(self) -> str:
         size = max(self._slot.size, PART_BYTES_MAX) + 16
@@ -302,10 +322,10 @@ class JsonView:
         source = f"(SELECT j FROM {source} WHERE {where})"  # noqa: S608  # no text of the user
         steps = self._reader.wanted.unnest
         source = unnest_sql(source, steps[1:] if self._reader.is_unwrapped else steps)
-        if not self._pointers:
-            return source
-        places = ", ".join(quoted(path) for path in self._pointers)
-        return f"(SELECT j, json_extract(j, [{places}]) AS v FROM {source})"  # noqa: S608  # literals only
+        if self._pointers:
+            places = ", ".join(quoted(path) for path in self._pointers)
+            source = f"(SELECT j, json_extract(j, [{places}]) AS v FROM {source})"  # noqa: S608  # literals only
+        return self._with_texts(source)
 
     def star(self) -> tuple[Output, ...] | None:
         return None
@@ -320,6 +340,7 @@ class JsonView:
     def is_helped(self, fault: str) -> bool:
         self._keys.clear()
         self._pointers.clear()
+        self._texts.clear()
         self._spellings.clear()
         if ABSENT in fault:
             self._is_checked = self._reader.always_checks = True

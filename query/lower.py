@@ -238,7 +238,7 @@ class Lowering:
         if source is Type.JSON:
             if target is Type.JSON:
                 return value
-            source, value = Type.FIELD, f"s3_json_text({value})"
+            source, value = Type.FIELD, self._json_text(node.operand, value)
         if target is Type.JSON:
             return f"to_json({self._text(node.operand)})" if source is Type.TIMESTAMP else f"to_json({value})"
         if target in (Type.STRING, Type.FIELD):
@@ -246,6 +246,11 @@ class Lowering:
         if source in (Type.STRING, Type.FIELD):
             return self._text_to(target, value, node)
         return self._between_kinds(source, target, value, node.pos)
+
+    def _json_text(self, node: Expr, value: str) -> str:
+        if isinstance(node, Member) and node.base is None:
+            return self._view.member_text(node.steps)
+        return f"s3_json_text({value})"
 
     def _text_to(self, target: Type, value: str, node: Cast) -> str:
         match target:
@@ -395,7 +400,8 @@ class Lowering:
             case Literal(value=Decimal() as number):
                 return str(max(0, -int(number.as_tuple().exponent)))
             case Cast(operand=operand) if operand.type in (Type.STRING, Type.FIELD, Type.JSON):
-                text = f"s3_json_text({self.value(operand)})" if operand.type is Type.JSON else self.value(operand)
+                value = self.value(operand)
+                text = self._json_text(operand, value) if operand.type is Type.JSON else value
                 return f"s3_scale({text})"
             case Cast(operand=operand) if operand.type is Type.DECIMAL:
                 return self._scale(operand)

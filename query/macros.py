@@ -17,7 +17,7 @@ _CASTS: Final = (
     # The engine's own casts take 1_000, 0x10, 1e3 as an integer and nan, which the dialect does not. Most
     # texts are what the engine would write itself: those are let through without the regular expression.
     f"""s3_int(v, p) AS CASE
-        WHEN CAST(try_cast(v AS BIGINT) AS VARCHAR) = v THEN try_cast(v AS BIGINT)
+        WHEN s3_is_plain_int(v) THEN try_cast(v AS BIGINT)
         WHEN regexp_full_match(v, '{_WHOLE}') THEN coalesce(try_cast(v AS BIGINT), error('S3:CastFailed:' || p))
         WHEN v IS NOT NULL THEN CAST(error('S3:CastFailed:' || p) AS BIGINT) END""",
     """s3_float(v, p) AS CASE
@@ -26,6 +26,7 @@ _CASTS: Final = (
     *(
         f"""s3_decimal{scale}(v, p) AS CASE
         WHEN s3_is_cents(v) THEN CAST(try_cast(v AS DECIMAL(18,2)) AS DECIMAL(38,{scale}))
+        WHEN s3_is_plain_int(v) AND strlen(v) <= {38 - scale} THEN CAST(try_cast(v AS BIGINT) AS DECIMAL(38,{scale}))
         WHEN regexp_full_match(v, ' *[-+]?([0-9]{{1,{38 - scale}}}(\\.[0-9]{{0,{scale}}})?|\\.[0-9]{{1,{scale}}}) *')
             THEN coalesce(try_cast(v AS DECIMAL(38,{scale})), error('S3:CastFailed:' || p))
         WHEN regexp_full_match(v, '{_NUMBER}') THEN s3_long_decimal{scale}(v, p)
@@ -58,8 +59,9 @@ _NUMBERS: Final = (
     """s3_float_mod(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a % b END""",
     # What the engine writes itself needs no second look; two digits are what most decimals have.
     """s3_is_cents(v) AS CAST(try_cast(v AS DECIMAL(18,2)) AS VARCHAR) = v""",
+    """s3_is_plain_int(v) AS CAST(try_cast(v AS BIGINT) AS VARCHAR) = v""",
     # How many fractional digits a text is written with; an exponent moves the point.
-    r"""s3_scale(v) AS CASE WHEN s3_is_cents(v) THEN 2 WHEN contains(lower(v), 'e')
+    r"""s3_scale(v) AS CASE WHEN s3_is_cents(v) THEN 2 WHEN s3_is_plain_int(v) THEN 0 WHEN contains(lower(v), 'e')
         THEN greatest(0, strlen(regexp_extract(v, '\.([0-9]*)', 1))
             - CAST(regexp_extract(v, '[eE]([-+]?[0-9]+)', 1) AS INTEGER))
         WHEN contains(v, '.') THEN strlen(regexp_extract(v, '\.([0-9]*)', 1)) ELSE 0 END""",
@@ -77,7 +79,9 @@ _TEXTS: Final = (
 )
 
 _JSON: Final = (
-    """s3_json_text(j) AS json_extract_string(j, '$')""",
+    # The text of a JSON value; one without escapes is there to be taken.
+    r"""s3_json_text(j) AS CASE WHEN contains(j, '\') OR j = 'null' OR starts_with(j, ' ')
+        THEN json_extract_string(j, '$') ELSE trim(CAST(j AS VARCHAR), '"') END""",
     """s3_present(j) AS CASE WHEN j IS NULL THEN CAST(error('S3:Absent:0') AS JSON) ELSE j END""",
     """s3_is_json(j) AS CASE WHEN json_valid(j) THEN TRUE ELSE CAST(error('S3:JSONParsingError:0') AS BOOLEAN) END""",
     """s3_spellings(j, lowered) AS list_filter(json_keys(j), lambda k: lower(k) = lowered)""",

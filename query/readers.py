@@ -353,6 +353,9 @@ class CsvView:
     def member(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
 
+    def member_text(self, steps: Sequence[Step]) -> str:
+        raise AssertionError(steps)
+
     def source_sql(self) -> str:
         columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(self._width))
         options = {

@@ -25,6 +25,10 @@ class View(Protocol):
         """SQL of a place in a JSON record; the whole record without steps."""
         ...
 
+    def member_text(self, steps: Sequence[Step]) -> str:
+        """SQL of the text of a place in a JSON record, cheap enough to be repeated."""
+        ...
+
     def source_sql(self) -> str:
         """What stands in FROM; asked after the expressions, so that it can read what they need only."""
         ...
@@ -97,6 +101,9 @@ class Nothing:
         raise AssertionError(node)
 
     def member(self, steps: Sequence[Step]) -> str:
+        raise AssertionError(steps)
+
+    def member_text(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
 
     def source_sql(self) -> str:

@@ -5,6 +5,7 @@ Every step can be repeated: the blob is completed under a key of its own, the fi
 the upload is marked completed last. Who finds an upload that is assembling calls `finish` again.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 from domain.blob import Blob, BlobStore
@@ -83,17 +84,17 @@ class Finisher:
         self._bus.publish(FilesChanged(TenantId(upload.tenant_id)))
 
     async def _complete(self, upload: Upload, *, unsaved: bool) -> tuple[Upload, Blob]:
-        try:
+        with suppress(Conflict):
             return upload, await self._blobs.complete(upload.writer)
-        except Conflict:
-            if not unsaved:
-                raise
-        # An earlier try came as far as its blob but not to its record, so its bytes had to come again. Raising the
-        # revision makes sure that nobody records that blob any more, before it goes.
-        recorded = await self._uploads.get(upload.tenant_id, upload.id)
-        fenced = await self._uploads.save(recorded, expected_revision=upload.revision)
+        # An earlier try, in one request, came as far as its blob but not to its record, so its bytes had to come again.
+        # Raising the revision makes sure that nobody records that blob any more, before it goes; where this upload is
+        # recorded as assembling already, that was done then.
+        if unsaved:
+            recorded = await self._uploads.get(upload.tenant_id, upload.id)
+            fenced = await self._uploads.save(recorded, expected_revision=upload.revision)
+            upload = replace(upload, revision=fenced.revision)
         await self._blobs.delete(upload.writer.key)
-        return replace(upload, revision=fenced.revision), await self._blobs.complete(upload.writer)
+        return upload, await self._blobs.complete(upload.writer)
 
     async def _inspect(self, upload: Upload, blob: Blob) -> Upload:
         """Tell the type of a file whose beginning came in pieces, and hold it to those that the tenant takes."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.blobs.bucket import Aborted, Bucket, Refused
+from adapters.blobs.faults import fault_of
 from adapters.blobs.parts import Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
 from adapters.blobs.wire import Transfer
@@ -34,10 +35,10 @@ class Sending:
         try:
             return await send(self._transfer)
         except (StoreFull, StoreUnavailable) as fault:
+            # Refused as NoSuchUpload: the parts before are gone as well; only an operator can say why.
             return fault
-        except (Refused, Aborted) as error:
-            # NoSuchUpload: the bytes before are gone as well; only an operator can say why.
-            return _unavailable(error)
+        except Aborted:
+            return StoreUnavailable("blob store")
         finally:
             part.close()
 
@@ -98,12 +99,11 @@ class Appending:
         while chunk:
             part = self._part or await self._begin_part()
             piece = chunk[: max(0, self._part_size - part.size)]
-            if not part.fits(len(piece)):
-                await self._memory.wait_for(len(piece))
             try:
+                await part.make_room(len(piece), expected=self._expected_size())
                 part.add(piece)
             except OSError as error:
-                raise await self._fault(StoreFull()) from error
+                raise await self._fault(fault_of(error)) from error
             chunk = chunk[len(piece) :]
             if part.size >= self._part_size and not self._is_whole(part):
                 await self._send_part(part)
@@ -123,14 +123,17 @@ class Appending:
 
     async def _load(self, tail: Tail, part: Part) -> None:
         try:
-            async for chunk in self._bucket.read(tail.key):
-                part.add(chunk)
-        except Refused as refusal:
-            raise StoreUnavailable("blob store") from refusal
+            async with contextlib.aclosing(self._bucket.read(tail.key)) as chunks:
+                async for chunk in chunks:
+                    part.add(chunk)
         except OSError as error:
-            raise StoreFull from error
+            raise fault_of(error) from error
         if part.size != tail.size:
             raise StoreUnavailable("blob store")
+
+    def _expected_size(self) -> int:
+        length = self._writer.length
+        return self._part_size if length is None else min(self._part_size, length - self._offset)
 
     def _is_whole(self, part: Part) -> bool:
         """Tell whether the part is all there will ever be, so that it needs no multipart upload."""
@@ -151,15 +154,15 @@ class Appending:
             return await self._bucket.put(self._key, part, query=query, transfer=transfer)
 
         self._part = None
+        part.leave()
         self._sendings.append((number, Sending(size, send, part)))
         self._offset += size
         await self._make_way()
 
     async def _make_way(self) -> None:
         """Wait until another part may go up; parts that wait to be sent would fill the memory."""
-        while len(under_way := [s.task for _, s in self._sendings if not s.task.done()]) > (
-            self._bucket.settings.sendings_max - 1
-        ):
+        others_max = self._bucket.settings.sendings_max - 1
+        while len(under_way := [s.task for _, s in self._sendings if not s.task.done()]) > others_max:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         for _, sending in self._sendings:
             if sending.task.done() and isinstance(result := sending.task.result(), (StoreFull, StoreUnavailable)):
@@ -209,8 +212,6 @@ class Appending:
             return await self._put_tail(part)
         except (StoreFull, StoreUnavailable) as fault:
             return fault
-        except Refused as refusal:
-            return _unavailable(refusal)
         finally:
             if self._part is part:  # else the sending closes it
                 part.close()
@@ -253,7 +254,7 @@ class Appending:
         for key in self._progress.garbage:
             try:
                 await self._bucket.call("delete_object", Key=key)
-            except (StoreFull, StoreUnavailable, Refused):
+            except (StoreFull, StoreUnavailable):
                 kept.append(key)  # the next append tries again, at last the sweep
         return tuple(kept)
 
@@ -320,12 +321,6 @@ MARK_NAME = "lighterage-mark"
 
 class _Conflict(Exception):
     """The condition of a write does not hold."""
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    fault = StoreUnavailable("blob store")
-    fault.__cause__ = error
-    return fault
 
 
 def _with(fault: StoreFull | StoreUnavailable, kept: BlobWriter | None) -> StoreFull | StoreUnavailable:

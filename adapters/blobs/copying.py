@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.blobs.bucket import Bucket, Refused
+from adapters.blobs.faults import fault_of
 from adapters.blobs.parts import PART_SIZE_BYTES_MIN, PARTS_MAX, Memory, Part
 from adapters.blobs.progress import Receipt
 from domain.errors import LengthExceeded, NotFound, StoreFull, StoreUnavailable
@@ -93,7 +94,7 @@ class Copying:
         )
         faults = [result for result in made if isinstance(result, BaseException)]
         if faults:
-            with contextlib.suppress(Refused, StoreFull, StoreUnavailable):
+            with contextlib.suppress(StoreFull, StoreUnavailable):
                 await self._bucket.call("abort_multipart_upload", Key=self._key, UploadId=self._upload_id)
             raise faults[0]
         return tuple(result for result in made if isinstance(result, Receipt))
@@ -129,7 +130,7 @@ class Copying:
             query = {"partNumber": str(number), "uploadId": self._upload_id}
             return await self._bucket.put(self._key, part, query=query)
         except OSError as error:
-            raise StoreFull from error
+            raise fault_of(error) from error
         finally:
             part.close()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from adapters.blobs import files
+from adapters.blobs.faults import fault_of
 from adapters.blobs.keys import check_key
 from domain.blob import Blob, BlobKey, BlobWriter
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable, UploadLocked
@@ -36,7 +37,6 @@ FILE_MODE = 0o640
 
 _PROBE = "~"  # no name of a staged blob begins like a ping's
 _STAGED_NAME_MAX = 240  # characters of one name on disk; file systems take 255
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -99,7 +99,7 @@ class LocalBlobs:
             try:
                 offset = files.write(fd, chunk, offset)
             except OSError as error:
-                raise _fault(error, await self._keep(fd, writer, offset, write_out)) from error
+                raise fault_of(error, await self._keep(fd, writer, offset, write_out)) from error
             if self._fsync and offset - written_out >= WRITE_OUT_BYTES:
                 with _translated:
                     if write_out is not None:
@@ -116,7 +116,7 @@ class LocalBlobs:
         with _translated:
             if write_out is not None:
                 await asyncio.shield(write_out)
-            if offset > writer.size_bytes:
+            if offset > written_out or (offset and not writer.size_bytes):
                 await self._make_durable(fd, writer)
         return replace(writer, size_bytes=offset)
 
@@ -390,12 +390,6 @@ def _blob(key: BlobKey, status: os.stat_result) -> Blob:
     return Blob(key, status.st_size, etag=f"{status.st_mtime_ns:x}-{status.st_size:x}")
 
 
-def _fault(error: OSError, kept: BlobWriter | None = None) -> StoreFull | StoreUnavailable:
-    if error.errno in _FULL:
-        return StoreFull(kept=kept)
-    return StoreUnavailable("blob store", kept=kept)
-
-
 class _Translating:
     """Turns faults of the operating system into ours; it holds nothing, so that one is enough."""
 
@@ -406,7 +400,7 @@ class _Translating:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, OSError):
-            raise _fault(error) from error
+            raise fault_of(error) from error
 
 
 _translated = _Translating()

@@ -24,7 +24,8 @@ PARTS_MAX = 10_000
 PARTS_PLANNED = 9_800  # the others are for parts that end where a request did
 PARTS_PER_STEP = 900  # while the length is unknown the size doubles after as many part numbers
 NUMBERS_SKIPPED_MAX = 64
-MEMORY_WAIT_SECONDS = 0.2  # for room in memory; a file costs 0.5 CPU seconds a GiB more
+MEMORY_WAIT_SECONDS = 5.0  # for memory of parts that are being sent; a file costs 0.3 CPU seconds a GiB more
+SMALL_PART_BYTES = 256 * 2**10  # up to here nobody can tell whether it will be a large one
 SPOOL_SLICE_BYTES = 64 * 2**10  # of one write; larger ones took 2.7 times as long
 SMALL_CHUNK_BYTES = 16 * 2**10  # smaller chunks are joined, so that a part is no list of single bytes
 
@@ -105,13 +106,14 @@ class Memory:
 
     def __init__(self, bytes_max: int) -> None:
         self._free = bytes_max
+        self._leaving = 0
         self._freed = asyncio.Event()
 
     async def wait_for(self, size: int) -> None:
-        """Wait a moment until there is room: parts on their way give back theirs, slow clients may not for hours."""
+        """Wait a moment for room, if parts on their way will give back as much; slow clients may not for hours."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MEMORY_WAIT_SECONDS):
-                while self._free < size:
+                while self._free < size <= self._free + self._leaving:
                     self._freed.clear()
                     await self._freed.wait()
 
@@ -129,6 +131,10 @@ class Memory:
         self._free += size
         self._freed.set()
 
+    def announce(self, size: int) -> None:
+        """Say that as many bytes will be given back soon; negative when they were."""
+        self._leaving += size
+
 
 class Part:
     """
@@ -141,25 +147,52 @@ class Part:
         self._memory, self._folder = memory, folder
         self._chunks: list[bytes] = []
         self._small = bytearray()
-        self._held = self._pins = 0
+        self._held = self._leaving = self._pins = 0
         self._is_closed = False
         self.file: BinaryIO | None = None
         self.size = 0
 
-    def fits(self, size: int) -> bool:
-        """Tell whether as many more bytes need no waiting: there is room, or the part lies in a file already."""
-        return self.file is not None or self._memory.free_bytes >= size
+    async def make_room(self, size: int, *, expected: int) -> None:
+        """
+        Get ready for `size` more bytes, in memory or in a file.
+
+        A part that grows is given all the room that it will need: many that fill at once would else take the memory
+        in small pieces until none of them can be finished in it.
+
+        Args:
+            expected: What the part will have at its end, if nothing cuts it short.
+        """
+        wanted = self.size + size
+        if wanted > SMALL_PART_BYTES:
+            wanted = max(wanted, expected)
+        if self.file is None and not self._reserve(wanted):
+            await self._memory.wait_for(wanted - self._held)
+            if not self._reserve(wanted):
+                self._spool()
+
+    def _reserve(self, size: int) -> bool:
+        if size > self._held:
+            if not self._memory.take(size - self._held):
+                return False
+            self._held = size
+        return True
 
     def add(self, chunk: bytes) -> None:
         """Take a chunk. Raises OSError when it has to be spooled and cannot."""
-        if self.file is None and not self._memory.take(len(chunk)):
+        if self.file is None and not self._reserve(self.size + len(chunk)):
             self._spool()
         if self.file is not None:
             _write(self.file.fileno(), chunk)
         else:
-            self._held += len(chunk)
             self._keep(chunk)
         self.size += len(chunk)
+
+    def leave(self) -> None:
+        """Say that it is full, and will be gone as soon as it was sent."""
+        if self.file is None:
+            self._memory.give_back(self._held - self.size)
+            self._held = self._leaving = self.size
+            self._memory.announce(self._leaving)
 
     def _keep(self, chunk: bytes) -> None:
         if len(chunk) < SMALL_CHUNK_BYTES:
@@ -185,8 +218,9 @@ class Part:
         self._forget()
 
     def _forget(self) -> None:
+        self._memory.announce(-self._leaving)
         self._memory.give_back(self._held)
-        self._held = 0
+        self._held = self._leaving = 0
         self._chunks.clear()
         self._small.clear()
 

@@ -21,6 +21,7 @@ import boto3
 from adapters.blobs.appending import ID_NAME, MARK_NAME, Appending
 from adapters.blobs.bucket import Bucket, Refused, S3Settings
 from adapters.blobs.copying import Copying, plan_copies, size_of
+from adapters.blobs.faults import fault_of
 from adapters.blobs.keys import check_key
 from adapters.blobs.parts import PART_SIZE_BYTES_MIN, Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
@@ -150,7 +151,7 @@ class S3Blobs:
             headers = {**self._object_headers(writer), **self._encryption_headers(), **condition}
             return await self._bucket.put(self._object_key(writer.key), part, headers=headers)
         except OSError as error:
-            raise StoreFull from error
+            raise fault_of(error) from error
         finally:
             part.close()
 
@@ -188,7 +189,7 @@ class S3Blobs:
     async def _remove_staged(self, progress: Progress) -> None:
         for key in (*progress.garbage, *((progress.tail.key,) if progress.tail else ())):
             # What cannot be removed now is an orphan, which the sweep finds.
-            with contextlib.suppress(StoreFull, StoreUnavailable, Refused):
+            with contextlib.suppress(StoreFull, StoreUnavailable):
                 await self._bucket.call("delete_object", Key=key)
 
     async def _begin_multipart(self, writer: BlobWriter) -> tuple[str, str]:
@@ -202,10 +203,7 @@ class S3Blobs:
             "SSEKMSKeyId": self._settings.sse_kms_key_id,
         }
         given = {name: value for name, value in arguments.items() if value is not None}
-        try:
-            answer = await self._bucket.call("create_multipart_upload", Key=self._object_key(writer.key), **given)
-        except Refused as refusal:
-            raise StoreUnavailable("blob store") from refusal
+        answer = await self._bucket.call("create_multipart_upload", Key=self._object_key(writer.key), **given)
         return str(answer["UploadId"]), mark
 
     async def _copy_tail(self, key: str, progress: Progress, tail: Tail) -> Receipt:
@@ -270,10 +268,7 @@ class S3Blobs:
             await self._bucket.call("delete_object", Key=self._object_key(key))
 
     async def ping(self) -> None:
-        try:
-            await self._bucket.call("head_bucket")
-        except Refused as refusal:
-            raise StoreUnavailable("blob store") from refusal
+        await self._bucket.call("head_bucket")
 
     # ---- maintenance
 

@@ -1,15 +1,20 @@
 """
 Locks among processes that share a database: a lease in a record, renewed while it is held, taken over when it ran out.
 
-Within a process the newcomer and the holder meet in memory first, so one process costs one lease a key.
+Within a process the newcomer and the holder meet in memory first, so one process costs one lease a key. A holder that
+died on this very machine is not waited for: that it is gone can be seen.
 """
 
 import asyncio
+import os
 import secrets
+import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Self
 
 from adapters.locks.local import LocalLocks
 from domain.clock import Clock
@@ -18,10 +23,49 @@ from domain.ids import SYSTEM
 from domain.lock import LEASES, Hold, Lease
 from domain.records import Records
 
-LEASE_SECONDS = 15.0  # a dead process keeps its uploads from others for so long at most
-RENEW_SECONDS = 4.0  # three tries before a lease runs out
+LEASE_SECONDS = 10.0  # a process that died on another machine keeps its uploads from others for so long at most
+RENEW_SECONDS = 2.5  # three tries before a lease runs out
 WATCH_SECONDS = 0.2  # how soon a holder notices that it is wanted elsewhere
 ASK_SECONDS = 0.05  # how soon a newcomer notices that the holder let go
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A process as the owner of leases: where it runs, its number there, and when it began, since numbers come again."""
+
+    host: str
+    pid: int
+    began: str
+
+    @classmethod
+    def this(cls) -> Self:
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, _began(pid) or secrets.token_hex(8))
+
+    @property
+    def name(self) -> str:
+        return f"{self.host}/{self.pid}/{self.began}"
+
+    def sees_dead(self, owner: str) -> bool:
+        """Tell whether an owner ran on this host and is gone for sure."""
+        host, pid, began, *_ = [*owner.split("/"), "", "", ""]
+        if host != self.host or not pid.isdecimal():
+            return False
+        found = _began(int(pid))
+        # A container's first process has the same number each time, but never the same beginning.
+        return found is not None and found != began
+
+
+def _began(pid: int) -> str | None:
+    """Tell when a process began, in the kernel's ticks; "" where there is none, None where it cannot be told."""
+    if not Path("/proc/self/stat").exists():
+        return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    # proc(5): the name stands in parentheses and may hold any character; starttime is the 20th field behind it.
+    return stat.rpartition(")")[2].split()[19]
 
 
 class LeaseLocks:
@@ -37,14 +81,14 @@ class LeaseLocks:
         self._clock = clock
         self._lifetime = timedelta(seconds=lease_seconds)
         self._local = LocalLocks()
-        self._process = secrets.token_hex(8)
+        self._process = _Process.this()
 
     @asynccontextmanager
     async def hold(
         self, key: str, *, on_contention: Callable[[], None], patience_seconds: float
     ) -> AsyncGenerator[Hold, None]:
         async with self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds):
-            owner = f"{self._process}.{secrets.token_hex(4)}"
+            owner = f"{self._process.name}/{secrets.token_hex(4)}"
             hold = await self._take(key, owner, patience_seconds)
             watching = asyncio.create_task(self._keep(key, owner, on_contention))
             try:
@@ -68,7 +112,7 @@ class LeaseLocks:
                 if lease is None:
                     await self._leases.add(mine)
                     return Hold()
-                if not lease.owner or lease.until <= now:
+                if not lease.owner or lease.until <= now or self._process.sees_dead(lease.owner):
                     await self._leases.save(replace(mine, revision=lease.revision), expected_revision=lease.revision)
                     return Hold(was_stolen=bool(lease.owner))
                 if not lease.is_wanted:

@@ -243,8 +243,8 @@ class Execution:
         lowering = Lowering(Setting(self._scale, self._job.now), view)
         where = "" if query.where is None else f"WHERE {lowering.truth(query.where)}"
         if self._aggregation is not None:
-            wanted = self._aggregation.select_list(lowering)
-            return f"SELECT {wanted} {self._from(view, records)} {where}"  # built from the tree
+            statement = self._aggregation.statement(lowering, f"{_FROM} {where}")
+            return statement.replace(_FROM, self._from(view, records))
         writing = Writing(self._job.output, view.star(), view.is_clean(self._job.output), view.is_ragged)
         limit = "" if self._remaining is None else f"LIMIT {self._remaining}"
         # A view knows what to read when all expressions have been made.

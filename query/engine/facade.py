@@ -72,7 +72,8 @@ class QueryEngine:
     """
     A pool of locked worker processes.
 
-    Use it as `async with`; it belongs to one event loop.
+    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); without it the worker asks
+    its engine. `is_locked` is False only in a test that proves the lock.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class QueryEngine:
             sql,
             input or InputFormat(),
             chosen,
-            now=_stamp(self._now()),
+            now="" if self._now is None else _stamp(self._now()),
             scan_bytes_max=self.limits.scan_bytes_max,
             result_bytes_max=self.limits.result_bytes_max,
         )
@@ -222,7 +223,7 @@ class QueryResult:
 
     async def begin(self, request: Request) -> None:
         """Hand the query over and wait for its columns."""
-        self._started = _seconds()
+        self._started = asyncio.get_running_loop().time()
         try:
             if isinstance(self._source, LocalFile):
                 await self._send_file(request, self._source.path)
@@ -272,7 +273,7 @@ class QueryResult:
 
     async def _frame(self) -> tuple[Frame, bytes]:
         """The next frame that is for the reader; serves the worker's reads on the way."""
-        left = self._started + self._timeout_seconds - _seconds()
+        left = self._started + self._timeout_seconds - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(left):
                 return await self._next_frame()
@@ -290,7 +291,9 @@ class QueryResult:
                     raise _error(payload)
                 case Frame.END:
                     self._is_ended = True
-                    self.stats = Statistics(**json.loads(payload), elapsed_seconds=_seconds() - self._started)
+                    self.stats = Statistics(
+                        **json.loads(payload), elapsed_seconds=asyncio.get_running_loop().time() - self._started
+                    )
                     return kind, payload
                 case _:
                     return kind, payload
@@ -343,11 +346,6 @@ def _error(payload: bytes) -> QueryError:
 def _number_reader(columns: list[ResultColumn]) -> Callable[[str], float | Decimal]:
     # A decimal must not become a double on the way; a double written as text comes back the same.
     return Decimal if any(column.type == "decimal" for column in columns) else float
-
-
-def _seconds() -> float:
-    """The event loop's clock, for durations."""
-    return asyncio.get_running_loop().time()
 
 
 def _stamp(moment: datetime) -> str:

@@ -179,6 +179,9 @@ class ParquetView:
     def member(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
 
+    def member_text(self, steps: Sequence[Step]) -> str:
+        raise AssertionError(steps)
+
     def source_sql(self) -> str:
         names = ", ".join(f"c{index}" for index in range(len(self._reader.names)))
         return f"{_table(self._slot)} AS t({names})"

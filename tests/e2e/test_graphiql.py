@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.server import PASSWORD, running_server
+from tests.support.product_server import EMAIL, PASSWORD, serving
 from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.slow
 
 SCRIPT = ROOT / "web" / "tests" / "graphiql.mjs"
 BROWSER_SECONDS_MAX = 100
-EMAIL = "admin@localhost"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def seen(tmp_path_factory):
     if shutil.which("node") is None or not (ROOT / "web" / "dist" / "graphiql" / "index.html").exists():
         pytest.skip("needs the built page: Node.js 20 or newer, then make web")
     pictures = os.environ.get("LIGHTERAGE_TEST_PICTURES") or str(tmp_path_factory.mktemp("pictures"))
-    with running_server(tmp_path_factory.mktemp("data")) as server:
+    with serving(tmp_path_factory.mktemp("data") / "data", LIGHTERAGE_QUERY_WORKERS="1") as server:
         answer = subprocess.run(
             ["node", SCRIPT, server.url, EMAIL, PASSWORD, pictures],
             env=os.environ | {"CHROMIUM": chromium},

@@ -3,14 +3,16 @@
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from query import EngineLimits, Header, InputFormat, OutputFormat, QueryEngine, QueryError
+from query import EngineLimits, Header, InputFormat, Kind, OutputFormat, QueryEngine, QueryError, Row
 from query.engine.pool import WorkerOptions, WorkerProcess
 
 pytestmark = pytest.mark.slow  # each test starts processes
@@ -143,3 +145,179 @@ async def test_worker_ends_with_its_server() -> None:
         await worker._process.wait()
 
     await worker.kill()
+
+
+async def test_columns_of_a_file_are_described(engine: QueryEngine, orders: Path, tmp_path: Path) -> None:
+    """Names from a header, numbers without one, the types of Parquet."""
+    parquet = tmp_path / "orders.parquet"
+    parquet.write_bytes(parquet_file(rows=3, row_group=3))
+
+    named = await engine.describe(orders, WITH_HEADER)
+    numbered = await engine.describe(orders)
+    typed = await engine.describe(parquet, InputFormat(kind=Kind.PARQUET))
+
+    assert [column.name for column in named] == ["id", "city", "amount"]
+    assert [column.name for column in numbered] == ["_1", "_2", "_3"]
+    assert [(column.name, column.type) for column in typed] == [("i", "int"), ("s", "string")]
+
+
+async def test_parquet_is_read_by_the_columns_and_row_groups_that_are_asked_for(engine: QueryEngine) -> None:
+    """An object is not fetched whole: one column, and no row group past the limit."""
+    reader = _Ranges(parquet_file(rows=400_000, row_group=40_960))
+    async with engine.open("SELECT i FROM S3Object LIMIT 3", reader, input=InputFormat(kind=Kind.PARQUET)) as result:
+        rows = [row async for batch in result for row in batch]
+
+    assert rows == [[0], [1], [2]]
+    assert reader.read_bytes < reader.size / 2
+
+
+async def test_result_limit_ends_the_query(tmp_path: Path, orders: Path) -> None:
+    """A result that grows too large fails; so does a source that is too large to be read."""
+    path = tmp_path / "large.csv"
+    path.write_bytes(b"0123456789\n" * 200_000)
+    async with QueryEngine(EngineLimits(workers=1, result_bytes_max=100_000, scan_bytes_max=3_000_000)) as engine:
+        with pytest.raises(QueryError, match="OverMaxResultSize"):
+            async with engine.open("SELECT * FROM S3Object", path) as result:
+                _ = [batch async for batch in result]
+        path.write_bytes(b"0123456789\n" * 300_000)
+        with pytest.raises(QueryError, match="OverMaxScanSize"):
+            async with engine.open("SELECT * FROM S3Object", path):
+                pytest.fail("the body must not run")
+        async with engine.open("SELECT COUNT(*) FROM S3Object", orders) as result:
+            rows = [row async for batch in result for row in batch]
+
+    assert rows == [[4]]
+
+
+async def test_time_limit_ends_the_query(tmp_path: Path) -> None:
+    """A query that takes too long fails and its worker is free again."""
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"0123456789,0123456789\n" * 3_000_000)
+    async with QueryEngine(EngineLimits(workers=1, timeout_seconds=0.05)) as engine:
+        with pytest.raises(QueryError, match="QueryTimeout"):
+            async with engine.open("SELECT UPPER(_1) FROM S3Object WHERE _2 LIKE '%x%y%z%'", path) as result:
+                _ = [batch async for batch in result]
+
+
+async def test_more_queries_than_may_wait_are_refused(orders: Path) -> None:
+    """The queue is bounded: the next one hears at once that every place is taken."""
+    async with (
+        QueryEngine(EngineLimits(workers=1, waiting_max=0)) as engine,
+        engine.open("SELECT * FROM S3Object", orders),
+    ):
+        with pytest.raises(QueryError, match="Busy"):
+            async with engine.open("SELECT * FROM S3Object", orders):
+                pytest.fail("the body must not run")
+
+
+async def test_client_that_goes_leaves_the_worker_idle(engine: QueryEngine, tmp_path: Path) -> None:
+    """Within 300 ms of a cancelled reader no CPU time is used any more."""
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"0123456789,0123456789\n" * 3_000_000)
+    (worker,) = _idle(engine)
+    async with engine.open("SELECT UPPER(_1), LOWER(_2) FROM S3Object", path, output=OutputFormat()) as result:
+        await anext(result.chunks())
+
+    await asyncio.gather(*engine._tasks)
+    (again,) = _idle(engine)
+    before = _cpu_ticks(again.pid)
+    async with engine.open("SELECT COUNT(*) FROM S3Object LIMIT 0", path) as result:
+        assert [batch async for batch in result] == []
+
+    assert _cpu_ticks(again.pid) - before < 30  # hundredths of a second: no more than the second query
+    assert worker.pid == again.pid
+
+
+def _idle(engine: QueryEngine) -> list[WorkerProcess]:
+    workers = []
+    while not engine._idle.empty():
+        workers.append(engine._idle.get_nowait())
+    for worker in workers:
+        engine._idle.put_nowait(worker)
+    return [worker for worker in workers if worker is not None]
+
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+async def test_stuck_worker_is_killed(engine: QueryEngine, orders: Path) -> None:
+    """A worker that does not answer the interrupt is ended and replaced."""
+    (worker,) = _idle(engine)
+    async with engine.open("SELECT * FROM S3Object", orders):
+        os.kill(worker.pid, signal.SIGSTOP)
+    async with engine.open("SELECT COUNT(*) FROM S3Object", orders) as result:
+        rows = [row async for batch in result for row in batch]
+
+    assert rows == [[4]]
+    assert not Path(f"/proc/{worker.pid}").exists()
+
+
+async def test_reader_that_fails_is_the_callers_error(engine: QueryEngine, orders: Path) -> None:
+    """What the store raises comes through, and the worker takes the next query."""
+
+    class Broken(_Ranges):
+        async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+            raise ConnectionError("the store is gone")
+            yield b""
+
+    with pytest.raises(ConnectionError):
+        async with engine.open("SELECT * FROM S3Object", Broken(b"a\n")):
+            pytest.fail("the body must not run")
+    async with engine.open("SELECT COUNT(*) FROM S3Object", orders) as result:
+        rows = [row async for batch in result for row in batch]
+
+    assert rows == [[4]]
+
+
+async def test_now_is_the_same_for_a_whole_query(engine: QueryEngine, orders: Path) -> None:
+    """UTCNOW() is one moment, of the caller's clock or of the worker's."""
+    sql = "SELECT UTCNOW() FROM S3Object LIMIT 2"
+    async with engine.open(sql, orders) as result:
+        own = [row async for batch in result for row in batch]
+    moment = datetime(2024, 2, 29, 12, 0, 0, 7000, tzinfo=UTC)
+    async with QueryEngine(EngineLimits(workers=1), now=lambda: moment) as other, other.open(sql, orders) as result:
+        given = [row async for batch in result for row in batch]
+
+    assert own[0] == own[1]
+    assert str(own[0][0]) > "2024"
+    assert given == [["2024-02-29T12:00:00.007Z"]] * 2
+
+
+async def test_many_queries_share_the_workers(orders: Path) -> None:
+    """Sixteen at once on two workers: each gets its own result."""
+    async with QueryEngine(EngineLimits(workers=2, threads=1)) as engine:
+
+        async def ask(number: int) -> list[Row]:
+            sql = f"SELECT id, {number} FROM S3Object LIMIT 1"
+            async with engine.open(sql, orders, input=WITH_HEADER) as result:
+                return [row async for batch in result for row in batch]
+
+        results = await asyncio.gather(*(ask(number) for number in range(16)))
+
+    assert [[["1", number]] for number in range(16)] == results
+
+
+@pytest.mark.parametrize("size", [1 << 18, (1 << 18) + 1, 3 << 20, 20 << 20])
+async def test_records_are_whole_across_parts(engine: QueryEngine, tmp_path: Path, size: int) -> None:
+    """Quoted line feeds, long and short records, whatever place the parts are cut at."""
+    block = b'1,"two\nlines ""x""",3\n4,5\n' + b'6,"' + b"y\n" * 40 + b'",7\n'
+    count = size // len(block) + 1
+    path = tmp_path / "parts.csv"
+    path.write_bytes(block * count)
+    sql = "SELECT COUNT(*), COUNT(_3), SUM(CAST(_1 AS INT)), SUM(CHAR_LENGTH(_2)) FROM S3Object"
+    async with engine.open(sql, path) as result:
+        rows = [row async for batch in result for row in batch]
+
+    assert [[3 * count, 2 * count, 11 * count, (13 + 1 + 80) * count]] == rows
+
+
+def parquet_file(*, rows: int, row_group: int) -> bytes:
+    """Two columns of numbers and texts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "made.parquet"
+        source = f"SELECT i, md5(i::VARCHAR) AS s FROM range({rows}) t(i)"
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY ({source}) TO '{path}' (ROW_GROUP_SIZE {row_group})")
+        return path.read_bytes()

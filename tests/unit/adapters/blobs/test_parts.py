@@ -1,5 +1,6 @@
 """How blobs are cut: sizes, numbers, and what fits into a bucket's limits. No server is asked."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,3 +146,40 @@ def test_a_part_that_is_read_outlives_its_owner(tmp_path: Path) -> None:
 
     part.unpin()
     assert memory.free_bytes == 10
+
+
+async def test_room_is_waited_for_only_where_some_is_about_to_be_free() -> None:
+    """Parts that are being sent give theirs back soon; what slow clients fill may be held for hours."""
+    memory = Memory(10)
+    assert memory.take(10)
+    async with asyncio.timeout(1):
+        await memory.wait_for(5)
+
+    memory.announce(10)
+    waiting = asyncio.create_task(memory.wait_for(5))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    memory.announce(-10)
+    memory.give_back(10)
+    async with asyncio.timeout(1):
+        await waiting
+    assert memory.take(5)
+
+
+async def test_a_part_that_grows_takes_all_the_room_it_will_need(tmp_path: Path) -> None:
+    """So that many which fill at once do not all end in files."""
+    memory = Memory(2 * MIB)
+    first, second = Part(memory, tmp_path), Part(memory, tmp_path)
+    for part in (first, second, first, second):
+        await part.make_room(200_000, expected=2 * MIB - 250_000)
+        part.add(bytes(200_000))
+
+    assert first.file is None
+    assert second.file is not None
+    assert memory.free_bytes == 250_000
+
+    first.leave()
+    assert memory.free_bytes == 2 * MIB - 400_000
+    first.close()
+    second.close()
+    assert memory.free_bytes == 2 * MIB

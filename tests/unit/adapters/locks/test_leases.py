@@ -1,15 +1,18 @@
 """Leases: two processes on one database, one holder a key."""
 
 import asyncio
+import socket
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from adapters.locks.leases import LEASE_SECONDS, LeaseLocks
 from adapters.records.sqlite import SqliteRecords
 from domain.errors import UploadLocked
-from domain.lock import LEASES
+from domain.lock import LEASES, Lease
 from tests.support.product import FakeClock
 
 pytestmark = pytest.mark.slow  # a waiting process looks a few times a second
@@ -106,6 +109,17 @@ async def test_lease_that_ran_out_is_stolen(processes, clock, records):
 
     assert second.was_stolen
     assert lease.owner != (await records.collection(LEASES).get("system", KEY)).owner
+
+
+async def test_holder_that_died_on_this_machine_is_not_waited_for(processes, clock, records):
+    """A server that was killed and started again takes up its own uploads at once."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    owner = f"{socket.gethostname()}/{dead.pid}/token/request"
+    await records.collection(LEASES).add(Lease(KEY, owner, clock.now() + timedelta(seconds=LEASE_SECONDS)))
+
+    async with processes[0].hold(KEY, on_contention=lambda: None, patience_seconds=0.1) as hold:
+        assert hold.was_stolen
 
 
 async def test_holder_renews_its_lease(processes, clock, records):
