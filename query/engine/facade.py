@@ -72,8 +72,8 @@ class QueryEngine:
     """
     A pool of locked worker processes.
 
-    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); without it the worker asks
-    its engine. `is_locked` is False only in a test that proves the lock.
+    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); `is_locked` is False only
+    in a test that proves the lock.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class QueryEngine:
             sql,
             input or InputFormat(),
             chosen,
-            now="" if self._now is None else _stamp(self._now()),
+            now=_stamp(self._now()),
             scan_bytes_max=self.limits.scan_bytes_max,
             result_bytes_max=self.limits.result_bytes_max,
         )
