@@ -82,7 +82,7 @@ _JSON: Final = (
     # The text of a JSON value; one without escapes is there to be taken.
     r"""s3_json_text(j) AS CASE WHEN contains(j, '\') OR j = 'null' OR starts_with(j, ' ')
         THEN json_extract_string(j, '$') ELSE trim(CAST(j AS VARCHAR), '"') END""",
-    """s3_present(j) AS CASE WHEN j IS NULL THEN CAST(error('S3:Absent:0') AS JSON) ELSE j END""",
+    """s3_present(j) AS CASE WHEN j IS NULL THEN error('S3:Absent:0') ELSE j END""",
     """s3_is_json(j) AS CASE WHEN json_valid(j) THEN TRUE ELSE CAST(error('S3:JSONParsingError:0') AS BOOLEAN) END""",
     """s3_spellings(j, lowered) AS list_filter(json_keys(j), lambda k: lower(k) = lowered)""",
     """s3_pointer(k) AS '/' || replace(replace(k, '~', '~0'), '/', '~1')""",
