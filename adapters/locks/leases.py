@@ -31,7 +31,7 @@ ASK_SECONDS = 0.05  # how soon a newcomer notices that the holder let go
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A process as the owner of leases: where it runs, its number, and when it began, since numbers come again."""
+    """A process as an owner of leases: where it runs, its number there, and when it began, as numbers come again."""
 
     host: str
     pid: int

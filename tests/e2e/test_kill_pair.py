@@ -1,0 +1,73 @@
+"""Two real servers on one directory: one upload goes through both, and on when one of them is killed."""
+
+import asyncio
+import hashlib
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.product_server import Connection, ServerProcess, new_token, serving
+
+pytestmark = pytest.mark.slow
+
+PIECE = 200_000
+ROUNDS = 12
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def token(data_dir: Path) -> str:
+    return asyncio.run(new_token(data_dir))
+
+
+def patch(server: ServerProcess, token: str, path: str, offset: int, content: bytes) -> int:
+    with Connection(server.url, token) as connection:
+        connection.start_patch(path, offset, len(content))
+        connection.send(content)
+        return connection.answer()[0]
+
+
+def test_two_servers_on_one_upload(data_dir, token):
+    """Both are sent the same piece at once: each offset has one winner, and the bytes are right in the end."""
+    content = random.Random(7).randbytes(PIECE * ROUNDS)
+    with serving(data_dir) as one, serving(data_dir) as two, ThreadPoolExecutor(2) as threads:
+        with Connection(one.url, token) as asking:
+            path = asking.create(len(content))
+            for number in range(ROUNDS):
+                piece = content[number * PIECE : (number + 1) * PIECE]
+                tries = [threads.submit(patch, server, token, path, number * PIECE, piece) for server in (one, two)]
+                statuses = sorted(each.result() for each in tries)
+                assert 204 == statuses[0], statuses
+                assert statuses[1] in (409, 423), statuses
+                assert asking.offset(path) == (number + 1) * PIECE
+        (stored,) = [found for found in (data_dir / "files" / "admin@example.org").rglob("*") if found.is_file()]
+
+    assert hashlib.sha256(content).digest() == hashlib.sha256(stored.read_bytes()).digest()
+
+
+def test_server_goes_on_where_a_killed_one_stopped(data_dir, token):
+    """Nothing has to run out first: what held the upload died with its process."""
+    content = random.Random(8).randbytes(2 * PIECE)
+    with serving(data_dir) as one, serving(data_dir) as two:
+        with Connection(one.url, token) as connection:
+            path = connection.create(len(content))
+            connection.start_patch(path, 0, len(content))
+            connection.send(content[:PIECE])
+            with Connection(one.url, token) as asking:
+                acknowledged = 0
+                while acknowledged < PIECE:
+                    acknowledged = asking.offset(path)
+            one.kill()
+        with Connection(two.url, token) as connection:
+            offset = connection.offset(path)
+        status = patch(two, token, path, offset, content[offset:])
+        (stored,) = [found for found in (data_dir / "files" / "admin@example.org").rglob("*") if found.is_file()]
+
+    assert (PIECE, 204) == (offset, status)
+    assert content == stored.read_bytes()
