@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -158,7 +159,9 @@ def median(runs: list[Measured]) -> Measured:
 async def compare(folder: Path, rounds: int) -> dict[str, dict[str, object]]:
     results: dict[str, dict[str, object]] = {}
     fusion = datafusion_runner(folder)
-    async with QueryEngine(EngineLimits(workers=1, threads=2, timeout_seconds=600)) as engine:
+    async with QueryEngine(
+        EngineLimits(workers=1, threads=2, timeout_seconds=600), now=lambda: datetime.now(UTC)
+    ) as engine:
         worker = engine._idle.get_nowait()
         assert worker is not None
         engine._idle.put_nowait(worker)

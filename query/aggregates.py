@@ -107,6 +107,8 @@ def _inputs(node: Aggregate, lowering: Lowering) -> list[tuple[str, str]]:
     """The value `a`, where needed the order `o` of a time stamp and the scale `s` of a decimal."""
     if node.arg is None:
         return []
+    if node.name == "COUNT" and (text := lowering.text_of_member(node.arg)) is not None:
+        return [("a", text)]
     value = lowering.value(node.arg)
     if node.name == "COUNT":
         return [("a", f"nullif({value}, 'null'::JSON)" if node.arg.type is Type.JSON else value)]

@@ -227,6 +227,8 @@ class JsonView:
         self._keys: dict[str, bool] = {}
         self._pointers: list[str] = []
         self._texts: list[str] = []
+        self._text_keys: set[str] = set()
+        self._json_keys: set[str] = set()
         self._spellings: dict[str, str | None] = {}
         self._is_checked = reader.always_checks
         self._has_escapes = slot.map.find(b"\\", 0, slot.size) >= 0
@@ -255,6 +257,7 @@ class JsonView:
         spelling = self._spelling(first)
         assert spelling is not None, "the fast form was not to be taken"
         self._keys.setdefault(spelling, True)
+        self._json_keys.add(spelling)
         if not first.is_exact and not self._is_checked:
             self._keys[spelling] = False
         return self._found(f"k{list(self._keys).index(spelling)}", steps[1:])
@@ -262,6 +265,15 @@ class JsonView:
     def member_text(self, steps: Sequence[Step]) -> str:
         # The engine shares nothing between the branches of a CASE, and casts are made of them: the text gets
         # a name of its own below.
+        first = steps[0] if steps else None
+        if self._is_fast and len(steps) == 1 and isinstance(first, Name):
+            spelling = self._spelling(first)
+            assert spelling is not None, "the fast form was not to be taken"
+            self._text_keys.add(spelling)
+            if not first.is_exact and not self._is_checked:
+                self._keys[spelling] = False
+            self._keys.setdefault(spelling, True)
+            return f"x{list(self._keys).index(spelling)}"
         value = self.member(steps)
         if value not in self._texts:
             self._texts.append(value)
@@ -317,18 +329,22 @@ class JsonView:
     def source_sql(self) -> str:
         if not self._is_fast:
             return self._lines_sql()
-        keys = list(self._keys) or ["lighterage"]
-        columns = ", ".join(f"{quoted(key)}: 'JSON'" for key in keys)
+        keys = self._keys or {"lighterage": True}
+        # A key of which only the text is wanted comes from the engine's reader as text.
+        kinds = {key: "JSON" if key in self._json_keys else "VARCHAR" for key in keys}
+        columns = ", ".join(f"{quoted(key)}: '{kind}'" for key, kind in kinds.items())
         names = ", ".join(f"k{index}" for index in range(len(keys)))
         source = (
             f"read_json({quoted(self._slot.path)}, columns = {{{columns}}}, format = 'newline_delimited', "
             f"records = 'true', maximum_object_size = {self._slot.size + 16}) AS t({names})"
         )
-        # False: a record without the key may have it in another spelling.
-        wanted = [
-            f"k{index}" if may_lack else f"s3_present(k{index}) AS k{index}"
-            for index, may_lack in enumerate(self._keys.values())
-        ] or ["k0"]
+        wanted: list[str] = []
+        for index, (key, may_lack) in enumerate(keys.items()):
+            # A record without the key may have it in another spelling.
+            value = f"k{index}" if may_lack else f"s3_present(k{index})"
+            wanted.append(f"{value} AS k{index}")
+            if key in self._text_keys:
+                wanted.append(f"{value if kinds[key] == 'VARCHAR' else self.json_text(value)} AS x{index}")
         return self._with_texts(f"(SELECT {', '.join(wanted)} FROM {source})")  # noqa: S608  # no text of the user
 
     def _with_texts(self, source: str) -> str:
@@ -369,6 +385,8 @@ class JsonView:
         self._keys.clear()
         self._pointers.clear()
         self._texts.clear()
+        self._text_keys.clear()
+        self._json_keys.clear()
         self._spellings.clear()
         if ABSENT in fault:
             self._is_checked = self._reader.always_checks = True

@@ -209,18 +209,20 @@ class Lowering:
         return f"({sql})" if node.escape is None else f"({sql} ESCAPE {self.value(node.escape)})"
 
     def _is(self, node: Is) -> str:
-        value = self.value(node.operand)
         if node.is_missing:
-            test = self._is_missing(node.operand, value)
+            test = self._is_missing(node.operand)
+        elif (text := self.text_of_member(node.operand)) is not None:
+            test = f"{text} IS NULL"
         else:
-            test = f"{value} IS NULL"
+            value = self.value(node.operand)
             if node.operand.type is Type.JSON:
-                test = f"({test} OR json_type({value}) = 'NULL')"
+                value = self._json_text(node.operand, value)
+            test = f"{value} IS NULL"
         return f"(NOT ({test}))" if node.is_negated else f"({test})"
 
-    def _is_missing(self, operand: Expr, value: str) -> str:
+    def _is_missing(self, operand: Expr) -> str:
         if isinstance(operand, (Column, Member)) and operand.type.is_dynamic:
-            return f"{value} IS NULL"
+            return f"{self.value(operand)} IS NULL"
         return "TRUE" if isinstance(operand, Missing) else "FALSE"
 
     def _case(self, node: Case) -> str:
@@ -232,6 +234,9 @@ class Lowering:
 
     def _cast(self, node: Cast) -> str:
         source, target = node.operand.type, node.type
+        text = self.text_of_member(node.operand) if target is not Type.JSON else None
+        if text is not None:
+            return text if target in (Type.STRING, Type.FIELD) else self._text_to(target, text, node)
         value = self.value(node.operand)
         if source is Type.UNKNOWN:
             return f"CAST({value} AS {self._engine_type(target)})"
@@ -381,6 +386,12 @@ class Lowering:
             return text
         return f"CAST(to_json({text}) AS VARCHAR)"
 
+    def text_of_member(self, node: Expr) -> str | None:
+        """SQL of the text of a place in a JSON record; None for anything else."""
+        if isinstance(node, Member) and node.base is None:
+            return self._view.member_text(node.steps)
+        return None
+
     def _text(self, node: Expr) -> str:
         value, scale = self.value_and_scale(node)
         return self.text_from(node, value, scale)
@@ -400,8 +411,7 @@ class Lowering:
             case Literal(value=Decimal() as number):
                 return str(max(0, -int(number.as_tuple().exponent)))
             case Cast(operand=operand) if operand.type in (Type.STRING, Type.FIELD, Type.JSON):
-                value = self.value(operand)
-                text = self._json_text(operand, value) if operand.type is Type.JSON else value
+                text = self.text_of_member(operand) or self._operand_text(operand)
                 return f"s3_scale({text})"
             case Cast(operand=operand) if operand.type is Type.DECIMAL:
                 return self._scale(operand)
@@ -417,6 +427,10 @@ class Lowering:
                     else f"greatest({left}, {right})"
                 )
         return "0" if node.type is Type.INT else None
+
+    def _operand_text(self, operand: Expr) -> str:
+        value = self.value(operand)
+        return f"s3_json_text({value})" if operand.type is Type.JSON else value
 
     def scale_of(self, node: Expr) -> str | None:
         """As `_scale`, for the aggregates, which keep the widest scale that they saw."""

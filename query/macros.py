@@ -50,13 +50,13 @@ _LONG_DECIMALS: Final = tuple(
 
 _NUMBERS: Final = (
     """s3_by_zero(p) AS error('S3:IllegalSqlFunctionArgument:' || p)""",
-    """s3_int_div(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS BIGINT)
+    """s3_int_div(a, b, p) AS CASE WHEN b = 0 AND a IS NOT NULL THEN CAST(s3_by_zero(p) AS BIGINT)
         WHEN a = -9223372036854775808 AND b = -1 THEN CAST(error('S3:IntegerOverflow:' || p) AS BIGINT)
         ELSE a // b END""",
-    """s3_int_mod(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS BIGINT)
+    """s3_int_mod(a, b, p) AS CASE WHEN b = 0 AND a IS NOT NULL THEN CAST(s3_by_zero(p) AS BIGINT)
         WHEN b = -1 THEN CASE WHEN a IS NOT NULL THEN 0 END ELSE a % b END""",
-    """s3_float_div(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a / b END""",
-    """s3_float_mod(a, b, p) AS CASE WHEN b = 0 THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a % b END""",
+    """s3_float_div(a, b, p) AS CASE WHEN b = 0 AND a IS NOT NULL THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a / b END""",
+    """s3_float_mod(a, b, p) AS CASE WHEN b = 0 AND a IS NOT NULL THEN CAST(s3_by_zero(p) AS DOUBLE) ELSE a % b END""",
     # What the engine writes itself needs no second look; two digits are what most decimals have.
     """s3_is_cents(v) AS CAST(try_cast(v AS DECIMAL(18,2)) AS VARCHAR) = v""",
     """s3_is_plain_int(v) AS CAST(try_cast(v AS BIGINT) AS VARCHAR) = v""",
@@ -82,7 +82,7 @@ _JSON: Final = (
     # The text of a JSON value; one without escapes is there to be taken.
     r"""s3_json_text(j) AS CASE WHEN contains(j, '\') OR j = 'null' OR starts_with(j, ' ')
         THEN json_extract_string(j, '$') ELSE trim(CAST(j AS VARCHAR), '"') END""",
-    """s3_present(j) AS CASE WHEN j IS NULL THEN CAST(error('S3:Absent:0') AS JSON) ELSE j END""",
+    """s3_present(j) AS CASE WHEN j IS NULL THEN error('S3:Absent:0') ELSE j END""",
     """s3_is_json(j) AS CASE WHEN json_valid(j) THEN TRUE ELSE CAST(error('S3:JSONParsingError:0') AS BOOLEAN) END""",
     """s3_spellings(j, lowered) AS list_filter(json_keys(j), lambda k: lower(k) = lowered)""",
     """s3_pointer(k) AS '/' || replace(replace(k, '~', '~0'), '/', '~1')""",

@@ -53,6 +53,11 @@ def record_sql(query: Query, lowering: Lowering, writing: Writing, rest: str) ->
     texts: list[str] = []
     is_json = writing.output.kind is not OutputKind.CSV
     for number, output in enumerate(outputs):
+        text = None if is_json else lowering.text_of_member(output.expr)
+        if text is not None:
+            values.append(f"{text} AS v{number}")
+            texts.append(f"v{number} AS x{number}")
+            continue
         value, scale = lowering.value_and_scale(output.expr)
         values.append(f"{value} AS v{number}" + ("" if scale is None else f", {scale} AS s{number}"))
         write = lowering.json_from if is_json else lowering.text_from

@@ -15,7 +15,7 @@ import duckdb
 
 from query.aggregates import Aggregation
 from query.dialect.check import Query, Shape
-from query.engine.connection import EngineFault, Interrupted, row, stream
+from query.engine.connection import EngineFault, Interrupted, few, row, stream
 from query.engine.frames import ROWS_BYTES
 from query.errors import QueryError
 from query.formats import OutputFormat
@@ -26,6 +26,7 @@ from query.views import Nothing, View
 
 _T = TypeVar("_T")
 _FROM: Final = "\0FROM\0"  # stands for FROM until the source is known; no SQL holds a NUL
+_FEW_RECORDS: Final = 5_000  # of a part; then the next part will hardly have many
 _HELD_BYTES_MAX: Final = 16 << 20  # results of a part whose turn has not come
 
 
@@ -78,6 +79,7 @@ class Execution:
         self._remaining = job.query.limit
         self._aggregation = Aggregation(job.query.outputs, job.sql) if job.query.is_aggregate else None
         self._scale = SCALE_NARROW
+        self._is_sparse = False
         self._reading = threading.Lock()
         self._turns = threading.Condition()
         self._turn = 0
@@ -195,11 +197,20 @@ class Execution:
         """Run the part; write at once when it is its turn, else keep the texts until it is."""
         held.clear()
         size = 0
+        if self._is_sparse:
+            held.append(few(run.cursor, run.sql()))
+            self._is_sparse = len(held[0][1]) <= _FEW_RECORDS
+            self._write_held(number, held)
+            return
         for text, ends in stream(run.cursor, run.sql()):
             held.append((memoryview(bytes(text[: ends[-1]])), memoryview(bytes(ends)).cast("i")))
             size += ends[-1]
             if size > _HELD_BYTES_MAX:
                 self._wait_turn(number)
+        self._is_sparse = sum(len(ends) for _, ends in held) <= _FEW_RECORDS
+        self._write_held(number, held)
+
+    def _write_held(self, number: int, held: list[tuple[memoryview, Sequence[int]]]) -> None:
         self._wait_turn(number)
         for text, ends in held:
             self._write(text, ends)

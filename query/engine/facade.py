@@ -36,6 +36,7 @@ class EngineLimits:
     Attributes:
         workers: Processes, and so queries at once; more wait.
         threads: Threads of each.
+        timeout_seconds: How long a query may keep its reader waiting in all, and how long it may wait for a worker.
         memory_bytes: The engine's memory in each process, without the interpreter (about 60 MiB).
         scan_bytes_max: Largest source that may be read; None for no bound.
         result_bytes_max: Largest result; None for no bound.
@@ -72,8 +73,8 @@ class QueryEngine:
     """
     A pool of locked worker processes.
 
-    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); without it the worker asks
-    its engine. `is_locked` is False only in a test that proves the lock.
+    Use it as `async with`; it belongs to one event loop. `now` gives the moment of UTCNOW(); `is_locked` is False only
+    in a test that proves the lock.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class QueryEngine:
             sql,
             input or InputFormat(),
             chosen,
-            now="" if self._now is None else _stamp(self._now()),
+            now=_stamp(self._now()),
             scan_bytes_max=self.limits.scan_bytes_max,
             result_bytes_max=self.limits.result_bytes_max,
         )
@@ -220,6 +221,7 @@ class QueryResult:
     _is_broken: bool = False
     _is_begun: bool = False
     _started: float = 0.0
+    _waited_seconds: float = 0.0
 
     async def begin(self, request: Request) -> None:
         """Hand the query over and wait for its columns."""
@@ -282,12 +284,16 @@ class QueryResult:
 
     async def _frame(self) -> tuple[Frame, bytes]:
         """The next frame that is for the reader; serves the worker's reads on the way."""
-        left = self._started + self._timeout_seconds - asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(self._timeout_seconds - self._waited_seconds):
                 return await self._next_frame()
         except TimeoutError as error:
             raise QueryError("QueryTimeout") from error
+        finally:
+            # A slow client does not use up the time of its query: only the waiting for the worker counts.
+            self._waited_seconds += clock() - begun
 
     async def _next_frame(self) -> tuple[Frame, bytes]:
         while True:

@@ -23,7 +23,7 @@ class Request:
 
     Attributes:
         size_bytes: The size of a source that is read by ranges; None when the worker was given the open file.
-        now: What UTCNOW() gives; empty for the worker's own.
+        now: What UTCNOW() gives.
         is_describe: Only the columns are wanted.
     """
 

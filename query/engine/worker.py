@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 
 from query.dialect.nodes import Type
-from query.engine.connection import Interrupted, Limits, connect, rows
+from query.engine.connection import Interrupted, Limits, connect
 from query.engine.execution import Execution, Job, Stopped
 from query.engine.frames import Frame, receive, rows_head, send
 from query.engine.opening import open_input
@@ -28,7 +28,6 @@ from query.readers import SLOT_BYTES, Slot
 from query.streams import ByteSource, LocalSource
 
 _FILES_MAX: Final = 64
-_NOW: Final = "SELECT strftime(CAST(now() AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%g') || 'Z'"
 _STACK_BYTES: Final = 64 << 20  # of each thread: room for deep expressions in the engine's planner
 
 
@@ -135,8 +134,7 @@ class Worker:
             }
             return json.dumps(statistics).encode()
 
-        now = request.now or str(rows(self._cursors[0], _NOW)[0][0])
-        job = Job(request.sql, opened.query, request.output, now)
+        job = Job(request.sql, opened.query, request.output, request.now)
         execution = Execution(job, opened.reader, self._cursors, sink, lambda: self._send(Frame.PROGRESS, counts()))
         running.execution = execution
         if running.is_cancelled:

