@@ -5,13 +5,14 @@ LINES are cut at line ends; a DOCUMENT is cut between its values by a scanner th
 nothing else. What a value holds is the engine's to read.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from query.dialect.check import Documents, Output
-from query.dialect.nodes import Column, Name, Step, Wildcard
+from query.dialect.nodes import Column, Name, Step, Type, Wildcard
 from query.errors import QueryError
 from query.formats import InputFormat, JsonType, OutputFormat
 from query.readers import PART_BYTES_FIRST, PART_BYTES_MAX, RECORD_BYTES_MAX, Part, Slot
@@ -20,6 +21,8 @@ from query.views import ABSENT, pointer, quoted, step_sql, unnest_sql
 
 DOCUMENT_BYTES_MAX: Final = 32 << 20  # S3 Select stops at 1 MB a record; a whole document may be somewhat larger here
 _SAMPLE_BYTES: Final = 1 << 16
+_DESCRIBED_RECORDS: Final = 100
+_TYPE_OF: Final = {str: Type.STRING, bool: Type.BOOL, int: Type.INT, float: Type.FLOAT}
 _BOM: Final = b"\xef\xbb\xbf"
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
 _START = re.compile(rb"\s*+(?:([\[{])|(" + _STRING + rb'|[^\s\[\]{}",:]++)|(.))', re.DOTALL)
@@ -192,6 +195,23 @@ class JsonReader:
         return JsonView(self, slot)
 
 
+def described(slot: Slot) -> tuple[Output, ...]:
+    """The keys of the first records, in the order in which they come, as columns with their types."""
+    kinds: dict[str, set[Type]] = {}
+    for line in slot.map[: min(slot.size, _SAMPLE_BYTES)].split(b"\n")[:_DESCRIBED_RECORDS]:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # cut off by the end of the sample, or a fault that a query will name
+        if isinstance(record, dict):
+            for key, value in record.items():
+                kinds.setdefault(key, set()).update([] if value is None else [_TYPE_OF.get(type(value), Type.JSON)])
+    return tuple(
+        Output(key, Column(0, index, key, next(iter(found)) if len(found) == 1 else Type.JSON))
+        for index, (key, found) in enumerate(kinds.items())
+    )
+
+
 class JsonView:
     """
     A part of JSON lines.
@@ -209,6 +229,7 @@ class JsonView:
         self._texts: list[str] = []
         self._spellings: dict[str, str | None] = {}
         self._is_checked = reader.always_checks
+        self._has_escapes = slot.map.find(b"\\", 0, slot.size) >= 0
         self._is_split = False
         wanted = reader.wanted
         self._is_fast = not (wanted.unnest or wanted.needs_row)
@@ -245,6 +266,12 @@ class JsonView:
         if value not in self._texts:
             self._texts.append(value)
         return f"t{self._texts.index(value)}"
+
+    def json_text(self, value: str) -> str:
+        if self._is_fast and not self._has_escapes:
+            # What is between the quotes is the text, and the engine's reader gives no null.
+            return f"trim(CAST({value} AS VARCHAR), '\"')"
+        return f"s3_json_text({value})"
 
     def _found(self, value: str, steps: Sequence[Step]) -> str:
         path = ""
@@ -307,7 +334,7 @@ class JsonView:
     def _with_texts(self, source: str) -> str:
         if not self._texts:
             return source
-        texts = ", ".join(f"s3_json_text({value}) AS t{number}" for number, value in enumerate(self._texts))
+        texts = ", ".join(f"{self.json_text(value)} AS t{number}" for number, value in enumerate(self._texts))
         return f"(SELECT *, {texts} FROM {source})"  # noqa: S608  # no text of the user
 
     def _lines_sql(self) -> str:
@@ -331,7 +358,8 @@ class JsonView:
         return None
 
     def is_clean(self, output: OutputFormat) -> bool:
-        return False
+        # Without escapes no text holds a line end.
+        return self._is_fast and not self._has_escapes and output.record_delimiter in ("\n", "\r\n")
 
     @property
     def is_ragged(self) -> bool:

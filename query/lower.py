@@ -250,7 +250,7 @@ class Lowering:
     def _json_text(self, node: Expr, value: str) -> str:
         if isinstance(node, Member) and node.base is None:
             return self._view.member_text(node.steps)
-        return f"s3_json_text({value})"
+        return self._view.json_text(value)
 
     def _text_to(self, target: Type, value: str, node: Cast) -> str:
         match target:
@@ -367,7 +367,7 @@ class Lowering:
             case Type.FLOAT:
                 return f"s3_float_text({value})"
             case Type.JSON:
-                return f"s3_json_text({value})"
+                return self._view.json_text(value)
             case Type.BOOL | Type.INT | Type.UNKNOWN:
                 return f"CAST({value} AS VARCHAR)"
         return value

@@ -356,6 +356,9 @@ class CsvView:
     def member_text(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
 
+    def json_text(self, value: str) -> str:
+        return f"s3_json_text({value})"
+
     def source_sql(self) -> str:
         columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(self._width))
         options = {

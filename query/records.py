@@ -22,7 +22,7 @@ class Writing:
 
     Attributes:
         star: The columns that `*` stands for here; None when the row is a JSON value.
-        is_clean: No field of this part can need quotes.
+        is_clean: No column of this part can need quotes, and no JSON value holds a line end.
         is_ragged: `*` gives each record as many fields as it has.
     """
 
@@ -103,16 +103,20 @@ def _cell(node: Expr, text: str, writing: Writing) -> str:
         (writing.is_clean and isinstance(node, Column)) or node.type in (Type.INT, Type.BOOL)
     ):
         return text
+    if writing.is_clean and isinstance(node, Member):
+        special = (output.delimiter, output.quote)
+        return _quoted_text(text, output, " OR ".join(f"contains({text}, {quoted(mark)})" for mark in special))
     return _quoted_text(text, output)
 
 
-def _quoted_text(text: str, output: OutputFormat) -> str:
+def _quoted_text(text: str, output: OutputFormat, test: str = "") -> str:
     escaped = f"replace({text}, {quoted(output.quote)}, {quoted(output.escape + output.quote)})"
     in_quotes = f"{quoted(output.quote)} || {escaped} || {quoted(output.quote)}"
     if output.quote_fields is QuoteFields.ALWAYS:
         return f"({in_quotes})"
-    special = "".join(dict.fromkeys(output.delimiter + output.quote + output.record_delimiter + "\r\n"))
-    test = f"regexp_matches({text}, {quoted('[' + re.escape(special) + ']')})"
+    if not test:
+        special = "".join(dict.fromkeys(output.delimiter + output.quote + output.record_delimiter + "\r\n"))
+        test = f"regexp_matches({text}, {quoted('[' + re.escape(special) + ']')})"
     return f"CASE WHEN {test} THEN {in_quotes} ELSE {text} END"
 
 

@@ -18,11 +18,13 @@ Value = int | bytes | list["Value"] | dict[int, "Value"]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The bytes of one column in one row group."""
+    """The bytes of one column in one row group, and of its Bloom filter if it has one."""
 
     column: bytes
     start: int
     size: int
+    bloom_start: int = 0
+    bloom_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class _Reader:
 _NUM_ROWS, _ROW_GROUPS = 3, 4
 _COLUMNS, _TOTAL_BYTES, _GROUP_ROWS = 1, 2, 3
 _META: Final = 3
-_PATH, _COMPRESSED, _DATA_PAGE, _DICTIONARY_PAGE = 3, 7, 9, 11
+_PATH, _COMPRESSED, _DATA_PAGE, _DICTIONARY_PAGE, _BLOOM, _BLOOM_SIZE = 3, 7, 9, 11, 14, 15
+_BLOOM_BYTES_MAX: Final = 1 << 20  # old writers do not say how long a filter is
 
 
 def row_groups(footer: bytes) -> list[RowGroup]:
@@ -192,7 +195,10 @@ def _chunk(column: Value) -> Chunk:
     name = path[0]
     assert isinstance(name, bytes)
     assert min(size, start) >= 0
-    return Chunk(name, start, size)
+    bloom, bloom_size = meta.get(_BLOOM), meta.get(_BLOOM_SIZE, _BLOOM_BYTES_MAX)
+    if not isinstance(bloom, int) or not isinstance(bloom_size, int):
+        return Chunk(name, start, size)
+    return Chunk(name, start, size, bloom, bloom_size)
 
 
 def _varint(value: int) -> bytes:

@@ -29,6 +29,10 @@ class View(Protocol):
         """SQL of the text of a place in a JSON record, cheap enough to be repeated."""
         ...
 
+    def json_text(self, value: str) -> str:
+        """SQL of the text of a JSON value of this part."""
+        ...
+
     def source_sql(self) -> str:
         """What stands in FROM; asked after the expressions, so that it can read what they need only."""
         ...
@@ -105,6 +109,9 @@ class Nothing:
 
     def member_text(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
+
+    def json_text(self, value: str) -> str:
+        return f"s3_json_text({value})"
 
     def source_sql(self) -> str:
         raise AssertionError

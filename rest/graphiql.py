@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 _DIRECTIVES = {
@@ -63,7 +63,7 @@ was not there. Install them, then</p>
 
 def graphiql_routes(dist: Path) -> list[Route]:
     """
-    Make the routes of `/graphiql`.
+    Make the routes of `/graphiql`; until there is a page for everybody, the root leads there.
 
     Args:
         dist: Where `make web` puts the page; looked into at each request, so it may be built later.
@@ -82,7 +82,11 @@ def graphiql_routes(dist: Path) -> list[Route]:
             return Response("there is no such file\n", status_code=404, media_type="text/plain", headers=_INDEX)
         return FileResponse(path, media_type=_MEDIA_TYPES.get(path.suffix), headers=_ASSET)
 
+    async def front(_request: Request) -> Response:
+        return RedirectResponse("/graphiql", status_code=302)
+
     return [
+        Route("/", front, methods=["GET"]),
         Route("/graphiql", index, methods=["GET"]),
         Route("/graphiql/", index, methods=["GET"]),
         Route("/graphiql/assets/{name}", asset, methods=["GET"]),

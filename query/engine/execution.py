@@ -62,11 +62,19 @@ class Stopped(Exception):
 class Execution:
     """Runs one job. `run` blocks; `stop` may be called from any thread."""
 
-    def __init__(self, job: Job, reader: Reader, cursors: Sequence[duckdb.DuckDBPyConnection], sink: Sink) -> None:
+    def __init__(
+        self,
+        job: Job,
+        reader: Reader,
+        cursors: Sequence[duckdb.DuckDBPyConnection],
+        sink: Sink,
+        on_part: Callable[[], None] = lambda: None,
+    ) -> None:
         self._job = job
         self._reader = reader
         self._cursors = cursors
         self._sink = sink
+        self._on_part = on_part
         self._remaining = job.query.limit
         self._aggregation = Aggregation(job.query.outputs, job.sql) if job.query.is_aggregate else None
         self._scale = SCALE_NARROW
@@ -160,6 +168,7 @@ class Execution:
                 raise Interrupted
 
     def _pass_turn(self) -> None:
+        self._on_part()
         with self._turns:
             self._turn += 1
             self._turns.notify_all()

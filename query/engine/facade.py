@@ -250,26 +250,35 @@ class QueryResult:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yields the written records, whole ones, in chunks of up to about 256 KiB."""
-        async for _, text in self._texts():
+        async for text in self._texts():
             yield bytes(text)
+
+    async def events(self) -> AsyncIterator[bytes | Statistics]:
+        """Yields chunks as `chunks()` does, and between them how far the query is, the totals last."""
+        async for kind, text in self._frames():
+            yield bytes(text) if kind is Frame.ROWS else self.stats
 
     async def __aiter__(self) -> AsyncIterator[list[Row]]:
         """Yields batches of records in the order of the file; a missing or NULL value is None."""
         assert self._output.kind is OutputKind.ROWS, "this result is written as text: read chunks()"
         width = len(self.columns)
         decode = json.JSONDecoder(parse_float=_number_reader(self.columns)).decode
-        async for _, text in self._texts():
+        async for text in self._texts():
             rows = [decode(line) for line in bytes(text).decode().split("\n")[:-1]]
             yield [row if len(row) >= width else row + [None] * (width - len(row)) for row in rows]
 
-    async def _texts(self) -> AsyncIterator[tuple[int, memoryview]]:
+    async def _texts(self) -> AsyncIterator[memoryview]:
+        async for kind, text in self._frames():
+            if kind is Frame.ROWS:
+                yield text
+
+    async def _frames(self) -> AsyncIterator[tuple[Frame, memoryview]]:
         while not self._is_ended:
             try:
                 kind, payload = await self._frame()
             except WorkerGone as error:
                 raise self._crashed() from error
-            if kind is Frame.ROWS:
-                yield split_rows(payload)
+            yield kind, split_rows(payload)[1] if kind is Frame.ROWS else memoryview(payload)
 
     async def _frame(self) -> tuple[Frame, bytes]:
         """The next frame that is for the reader; serves the worker's reads on the way."""
@@ -289,11 +298,10 @@ class QueryResult:
                 case Frame.ERROR:
                     self._is_ended = True
                     raise _error(payload)
-                case Frame.END:
-                    self._is_ended = True
-                    self.stats = Statistics(
-                        **json.loads(payload), elapsed_seconds=asyncio.get_running_loop().time() - self._started
-                    )
+                case Frame.END | Frame.PROGRESS:
+                    self._is_ended = kind is Frame.END
+                    elapsed = asyncio.get_running_loop().time() - self._started
+                    self.stats = Statistics(**json.loads(payload), elapsed_seconds=elapsed)
                     return kind, payload
                 case _:
                     return kind, payload

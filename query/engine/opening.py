@@ -16,7 +16,7 @@ from query.engine.parquet import ParquetReader
 from query.engine.request import Request
 from query.errors import QueryError
 from query.formats import Compression, Kind, OutputKind
-from query.jsonreader import JsonReader, Wanted
+from query.jsonreader import JsonReader, Wanted, described
 from query.readers import PART_BYTES_FIRST, CsvReader, Part, Slot
 from query.streams import ByteSource, InflatedStream, PlainStream, Stream, ranged
 
@@ -73,7 +73,8 @@ def open_input(request: Request, source: ByteSource, slot: Slot, cursor: duckdb.
         query = check(select, Documents(), sql=request.sql)
         documents = JsonReader(stream, request.input, _wanted(query, request))
         part = documents.fill(slot)
-        return Opened(query, documents, plain, _first(slot, part), _is_long(source), query.outputs or _WHOLE)
+        columns = query.outputs or (described(slot) if request.is_describe else _WHOLE)
+        return Opened(query, documents, plain, _first(slot, part), _is_long(source), columns)
     reader = CsvReader(stream, request.input)
     if plain.start:
         reader.read_header(PlainStream(source))

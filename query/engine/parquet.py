@@ -110,7 +110,7 @@ class ParquetReader:
         os.pwrite(slot.fd, _MAGIC, 0)
         place = max([self._source.size - len(self._tail), *(start + size for start, size in chunks)])
         for start, size in chunks:
-            if start + size > self._source.size:
+            if size < 0 or start + size > self._source.size:
                 raise QueryError("ParquetParsingError")
             for at in range(start, start + size, _COPY_BYTES):
                 os.pwrite(slot.fd, self._bytes(at, min(_COPY_BYTES, start + size - at)), at)
@@ -142,7 +142,11 @@ class ParquetReader:
         self._next += 1
         if group.size_bytes > _GROUP_BYTES_MAX:
             raise QueryError("OverMaxParquetBlockSize")
-        chunks = [(chunk.start, chunk.size) for chunk in group.chunks if chunk.column in self._wanted]
+        wanted = [chunk for chunk in group.chunks if chunk.column in self._wanted]
+        chunks = [(chunk.start, chunk.size) for chunk in wanted]
+        # The engine asks a Bloom filter before it reads the column.
+        end = self._source.size - len(self._tail)
+        chunks += [(one.bloom_start, min(one.bloom_size, end - one.bloom_start)) for one in wanted if one.bloom_start]
         before = self.processed_bytes
         self._lay(slot, chunks, group.footer + len(group.footer).to_bytes(4, "little") + _MAGIC)
         slot.size = 0
@@ -181,6 +185,9 @@ class ParquetView:
 
     def member_text(self, steps: Sequence[Step]) -> str:
         raise AssertionError(steps)
+
+    def json_text(self, value: str) -> str:
+        return f"s3_json_text({value})"
 
     def source_sql(self) -> str:
         names = ", ".join(f"c{index}" for index in range(len(self._reader.names)))

@@ -47,6 +47,7 @@ class WorkerProcess:
         self._reader = reader
         self._writer = writer
         self._files = files
+        self._head: tuple[int, int] | None = None
 
     @staticmethod
     async def start(options: WorkerOptions) -> "WorkerProcess":
@@ -112,10 +113,15 @@ class WorkerProcess:
             WorkerGone: The process ended or sent what no worker sends.
         """
         try:
-            kind, size = HEAD.unpack(await self._reader.readexactly(HEAD.size))
+            # A caller that is cancelled between head and payload must not lose the head.
+            if self._head is None:
+                self._head = HEAD.unpack(await self._reader.readexactly(HEAD.size))
+            kind, size = self._head
             if size > FRAME_BYTES_MAX:
                 raise WorkerGone
-            return Frame(kind), await self._reader.readexactly(size)
+            payload = await self._reader.readexactly(size)
+            self._head = None
+            return Frame(kind), payload
         except (asyncio.IncompleteReadError, ConnectionError, OSError, ValueError) as error:
             raise WorkerGone from error
 

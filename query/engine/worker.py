@@ -126,20 +126,23 @@ class Worker:
                 raise QueryError("OverMaxResultSize")
             self._send(Frame.ROWS, rows_head(count), text)
 
+        def counts() -> bytes:
+            statistics = {
+                "scanned_bytes": opened.stream.scanned_bytes,
+                "processed_bytes": opened.reader.processed_bytes,
+                "returned_bytes": returned,
+                "returned_rows": execution.returned_rows,
+            }
+            return json.dumps(statistics).encode()
+
         now = request.now or str(rows(self._cursors[0], _NOW)[0][0])
         job = Job(request.sql, opened.query, request.output, now)
-        execution = Execution(job, opened.reader, self._cursors, sink)
+        execution = Execution(job, opened.reader, self._cursors, sink, lambda: self._send(Frame.PROGRESS, counts()))
         running.execution = execution
         if running.is_cancelled:
             raise Stopped
         execution.run(self._slots if opened.is_parallel else self._slots[:1], opened.first)
-        statistics = {
-            "scanned_bytes": opened.stream.scanned_bytes,
-            "processed_bytes": opened.reader.processed_bytes,
-            "returned_bytes": returned,
-            "returned_rows": execution.returned_rows,
-        }
-        self._send(Frame.END, json.dumps(statistics).encode())
+        self._send(Frame.END, counts())
 
 
 _TYPE_NAMES: Final = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from query import EngineLimits, Header, InputFormat, Kind, OutputFormat, QueryEngine, QueryError, Row
+from query import EngineLimits, Header, InputFormat, Kind, OutputFormat, QueryEngine, QueryError, Row, Statistics
 from query.engine.pool import WorkerOptions, WorkerProcess
 
 pytestmark = pytest.mark.slow  # each test starts processes
@@ -152,11 +152,21 @@ async def test_columns_of_a_file_are_described(engine: QueryEngine, orders: Path
     parquet = tmp_path / "orders.parquet"
     parquet.write_bytes(parquet_file(rows=3, row_group=3))
 
+    lines = tmp_path / "orders.jsonl"
+    lines.write_bytes(b'{"id": 1, "city": "Oslo", "paid": null}\n{"id": 2.5, "paid": true, "parts": [1]}\n')
+
     named = await engine.describe(orders, WITH_HEADER)
+    keys = await engine.describe(lines, InputFormat(kind=Kind.JSON))
     numbered = await engine.describe(orders)
     typed = await engine.describe(parquet, InputFormat(kind=Kind.PARQUET))
 
     assert [column.name for column in named] == ["id", "city", "amount"]
+    assert [(key.name, key.type) for key in keys] == [
+        ("id", "json"),
+        ("city", "string"),
+        ("paid", "bool"),
+        ("parts", "json"),
+    ]
     assert [column.name for column in numbered] == ["_1", "_2", "_3"]
     assert [(column.name, column.type) for column in typed] == [("i", "int"), ("s", "string")]
 
@@ -169,6 +179,33 @@ async def test_parquet_is_read_by_the_columns_and_row_groups_that_are_asked_for(
 
     assert rows == [[0], [1], [2]]
     assert reader.read_bytes < reader.size / 2
+
+
+async def test_parquet_filter_is_asked_of_bloom_filters_too(engine: QueryEngine, tmp_path: Path) -> None:
+    """A column of few values has a dictionary and a Bloom filter beside its pages."""
+    path = tmp_path / "cities.parquet"
+    source = "SELECT i, ['Oslo', 'Bergen', 'Porto'][1 + i % 3] AS city FROM range(300000) t(i)"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({source}) TO '{path}'")
+    sql = "SELECT COUNT(*) FROM S3Object WHERE city = 'Oslo' AND i > 299990"
+    async with engine.open(sql, path, input=InputFormat(kind=Kind.PARQUET)) as result:
+        rows = [row async for batch in result for row in batch]
+
+    assert rows == [[3]]
+
+
+async def test_progress_comes_between_the_records(engine: QueryEngine, tmp_path: Path) -> None:
+    """An aggregate over a long file says how far it is before its one record comes."""
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"0123456789\n" * 2_000_000)
+    async with engine.open("SELECT COUNT(*) FROM S3Object", path, output=OutputFormat()) as result:
+        events = [event async for event in result.events()]
+
+    scanned = [event.scanned_bytes for event in events if isinstance(event, Statistics)]
+    assert len(scanned) > 2
+    assert sorted(scanned) == scanned
+    assert path.stat().st_size == scanned[-1]
+    assert [event for event in events if isinstance(event, bytes)] == [b"2000000\n"]
 
 
 async def test_result_limit_ends_the_query(tmp_path: Path, orders: Path) -> None:
