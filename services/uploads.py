@@ -27,6 +27,7 @@ from domain.errors import (
     StoreFull,
     StoreUnavailable,
     UploadExpired,
+    UploadLocked,
 )
 from domain.event import EventBus, UploadMoved
 from domain.file import blob_key, parse_metadata, parse_name
@@ -412,7 +413,8 @@ class UploadService:
                 await asyncio.wait_for(recorded.wait(), FLUSH_PATIENCE_SECONDS)
             upload = await self._find(principal, upload_id)
         if upload.status is UploadStatus.ASSEMBLING and upload_id not in self._active:
-            upload = await self._recover(upload)
+            with suppress(UploadLocked):  # then somebody is about to finish it; that all its bytes are here is true
+                upload = await self._recover_alone(upload, patience_seconds=FLUSH_PATIENCE_SECONDS)
         if upload.status.is_gone or (upload.status.is_open and self._clock.now() >= upload.expires_at):
             raise UploadExpired
         return upload
@@ -568,7 +570,12 @@ class UploadService:
 
     async def recover(self, upload: Upload) -> Upload:
         """The same for maintenance, which finds them."""
-        return await self._recover(upload)
+        return await self._recover_alone(upload, patience_seconds=LOCK_PATIENCE_SECONDS)
+
+    async def _recover_alone(self, upload: Upload, *, patience_seconds: float) -> Upload:
+        # Two who finish the same upload at once could take the blob of a broken try away from under each other.
+        async with self._locks.hold(upload.id, on_contention=_ignore, patience_seconds=patience_seconds):
+            return await self._recover(await self._uploads.get(upload.tenant_id, upload.id))
 
 
 def new_upload_of(command: CreateUpload) -> NewUpload:

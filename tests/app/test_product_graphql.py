@@ -1,10 +1,14 @@
 """GraphQL over the real services: that what one face begins the others carry on."""
 
 import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.files import FileQuery
-from tests.support.product import ADDRESS, PASSWORD, World, http_client, tus_client
+from tests.support.product import ADDRESS, PASSWORD, World, http_client, open_world, tus_client
 from tests.support.upload_client import BYTES, TUS
 
 LOG_IN = """mutation ($input: LogInInput!) {
@@ -13,6 +17,12 @@ CREATE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) 
   upload { id url status offset headers { name value } file { id size } } userErrors { message code } } }"""
 FILES = "{ files(first: 5) { nodes { id name size sha256 downloadUrl } } }"
 VIEWER = "{ viewer { email } }"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncGenerator[World, None]:
+    async with open_world(tmp_path, graphql=True) as opened:
+        yield opened
 
 
 async def ask(world: World, query: str, token: str | None = None, **variables: Any) -> Any:

@@ -264,6 +264,37 @@ async def test_process_cannot_write_over_what_another_is_about_to_record(rig, tm
 # ---- cut off between the last byte and the file
 
 
+def _with_pauses(real: Any) -> Any:
+    """Let others have a turn before each call, as a store over the network does."""
+
+    async def call(*args: Any) -> Any:
+        for _ in range(random.randrange(1, 4)):
+            await asyncio.sleep(0)
+        return await real(*args)
+
+    return call
+
+
+async def test_many_who_ask_at_once_finish_an_upload_once(rig, monkeypatch):
+    """A first try left its blob, a second its bytes, then the process died: those who ask must not undo each other."""
+    user = await rig.new_user()
+    upload = await rig.uploads.begin(user, NewUpload("a.txt", 10))
+    first = await rig.blobs.append(upload.writer, body(b"HELLOWORLD").chunks(limit=10))
+    await rig.blobs.complete(first)
+    half = await rig.uploads.append(user, AppendBytes(upload.id, 0), body(b"hello"))
+    writer = await rig.blobs.append(half.writer, body(b"world").chunks(limit=5))
+    whole = half.advance(writer, now=rig.clock.now(), expires_at=half.expires_at)
+    await rig.records.collection(UPLOADS).save(whole, expected_revision=half.revision)
+    rig.clock.advance(seconds=61)
+    for name in ("complete", "delete"):
+        monkeypatch.setattr(rig.blobs, name, _with_pauses(getattr(rig.blobs, name)))
+    asked = [rig.uploads.status(user, upload.id) for _ in range(5)]
+    await asyncio.gather(*asked, rig.maintenance.finish_assembling(), *(rig.uploads.recover(whole) for _ in range(3)))
+    (file,) = await rig.files_of(user)
+
+    assert b"helloworld" == await rig.content_of(file)
+
+
 @pytest.mark.parametrize("mode", [Mode.KILLED_BEFORE, Mode.KILLED_AFTER], ids=lambda mode: mode.value)
 async def test_whole_upload_becomes_a_file_without_its_client(rig, mode):
     """The client sent its last byte and went home; the process died at call 1, 2, 3 … after it was recorded."""

@@ -25,6 +25,7 @@ def cut(content: bytes) -> FakeBody:
 UPLOADS: dict[str, dict[str, Any]] = {
     "in three requests": {"ends": (5, 16)},
     "by requests that are cut": {"ends": (5, 16), "make_body": cut},
+    "at once, and in pieces when that fails": {"ends": (5, 16), "is_bold": True},
     "of a length told last": {"ends": (9,), "new": NewUpload(name="a.txt")},
     "with a declared digest": {"ends": (5,), "new": NewUpload("a.txt", len(CONTENT), sha256=sha256(CONTENT))},
     "under an idempotency key": {"new": NewUpload("a.txt", len(CONTENT), idempotency_key="once")},
@@ -32,15 +33,25 @@ UPLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-async def check_every_call(rig: Rig, mode: Mode, make: Callable[[], Any], *, calls_min: int = CALLS_MIN) -> None:
-    """Run the same thing again and again, each time with another call failing, until none does."""
+async def check_every_call(
+    rig: Rig, mode: Mode, make: Callable[[], Any], *, calls_min: int = CALLS_MIN, with_maintenance: bool = False
+) -> None:
+    """
+    Run the same thing again and again, each time with another call failing, until none does.
+
+    Args:
+        with_maintenance: Let calls of the maintenance behind it fail, too; there are many.
+    """
     for number in count(1):
         thing = await make()
-        rig.plan = Plan(mode, fail_at=number)
+        rig.plan = plan = Plan(mode, fail_at=number)
         rig.restart()
         await thing.send()
+        if not with_maintenance:
+            rig.plan = Plan()
+            rig.restart()
         await thing.check()
-        if not rig.plan.has_failed:
+        if not plan.has_failed:
             assert number > calls_min
             return
 
@@ -53,12 +64,23 @@ CASES = [(how, mode) for how in UPLOADS for mode in (Mode if how == "in three re
 @pytest.mark.parametrize(("how", "mode"), CASES, ids=lambda value: getattr(value, "value", value))
 async def test_upload_survives_a_fault_at_every_call(rig, monkeypatch, how, mode):
     """The loop of the house: call 1, 2, 3 … until none fails."""
-    monkeypatch.setattr("services.receiving.SEGMENT_BYTES", 8)
+    if not UPLOADS[how].get("is_bold"):
+        monkeypatch.setattr("services.receiving.SEGMENT_BYTES", 8)
 
     async def make() -> Sender:
         return Sender(rig, await rig.new_user(), **{"content": CONTENT} | UPLOADS[how])
 
     await check_every_call(rig, mode, make)
+
+
+@pytest.mark.slow
+async def test_maintenance_survives_a_fault_at_every_call(rig):
+    """What it was about to do it does in a later round."""
+
+    async def make() -> Sender:
+        return Sender(rig, await rig.new_user(), CONTENT, ends=(5, 16), make_body=cut)
+
+    await check_every_call(rig, Mode.KILLED_AFTER, make, with_maintenance=True)
 
 
 @pytest.mark.slow

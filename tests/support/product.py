@@ -125,9 +125,9 @@ def sha256(content: bytes) -> str:
 
 
 def settings(data_dir: Path, **changes: Any) -> Settings:
-    """What tests run with: no wait for the disk, no room demanded, no worker processes."""
-    values: dict[str, Any] = {"data_dir": data_dir, "fsync": False, "free_bytes_min": 0, "query_workers": 0}
-    return Settings(**values | changes)
+    """What tests run with: no wait for the disk, no room demanded, no worker processes, no schema to be built."""
+    values: dict[str, Any] = {"fsync": False, "free_bytes_min": 0, "query_workers": 0, "graphql": False}
+    return Settings(data_dir=data_dir, **values | changes)
 
 
 @dataclass

@@ -241,6 +241,7 @@ class Sender:
 
     Attributes:
         ends: Where requests end, before the file's own end.
+        is_bold: Send everything in the first request, and in pieces only if that goes wrong.
         make_body: Makes a request's body of its bytes.
     """
 
@@ -250,6 +251,7 @@ class Sender:
     ends: tuple[int, ...] = ()
     new: NewUpload | None = None
     make_body: Callable[[bytes], FakeBody] = body
+    is_bold: bool = False
     acknowledged: int = 0
     upload: Upload | None = None
 
@@ -279,7 +281,9 @@ class Sender:
     async def _append(self) -> None:
         assert self.upload is not None
         offset = self.upload.offset
-        end = min((end for end in (*self.ends, len(self.content)) if end > offset), default=len(self.content))
+        ends = () if self.is_bold else self.ends
+        end = min((end for end in (*ends, len(self.content)) if end > offset), default=len(self.content))
+        self.is_bold = False
         length = len(self.content) if self.upload.length is None and end == len(self.content) else None
         command = AppendBytes(self.upload.id, offset, length=length)
         piece = self.make_body(self.content[offset:end])
