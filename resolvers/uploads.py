@@ -9,6 +9,7 @@ import strawberry
 from domain.content import parse_media_type
 from domain.errors import InvalidValue, LighterageError, NotFound
 from domain.file import Visibility, parse_name
+from domain.metadata import parse_sha256
 from domain.page import PAGE_SIZE_MAX
 from domain.upload import NewUpload
 from domain.upload import UploadStatus as UploadStatusRecord
@@ -27,7 +28,6 @@ from schema.uploads import (
     UploadProgress,
     status_of,
 )
-from services.uploads import parse_sha256
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 200
 

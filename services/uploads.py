@@ -19,7 +19,6 @@ from domain.content import is_allowed, parse_media_type, sniff
 from domain.errors import (
     Conflict,
     ContentTypeNotAllowed,
-    InvalidValue,
     LengthExceeded,
     LighterageError,
     NotFound,
@@ -30,9 +29,10 @@ from domain.errors import (
     UploadLocked,
 )
 from domain.event import EventBus, UploadMoved
-from domain.file import blob_key, parse_metadata, parse_name
+from domain.file import blob_key
 from domain.ids import SYSTEM, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
 from domain.lock import Hold, LockManager
+from domain.metadata import new_upload_of
 from domain.page import Order, PageRequest, equals, one_of
 from domain.principal import Principal
 from domain.records import Add, Increment, Records, Save
@@ -576,44 +576,6 @@ class UploadService:
         # Two who finish the same upload at once could take the blob of a broken try away from under each other.
         async with self._locks.hold(upload.id, on_contention=_ignore, patience_seconds=patience_seconds):
             return await self._recover(await self._uploads.get(upload.tenant_id, upload.id))
-
-
-def new_upload_of(command: CreateUpload) -> NewUpload:
-    """
-    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), and whatever else.
-
-    Raises:
-        InvalidValue: A value is not text, too long, or there are too many.
-    """
-    entries: dict[str, str] = {}
-    for key, value in command.metadata:
-        try:
-            entries[key] = value.decode()
-        except UnicodeDecodeError as error:
-            message = f"the metadata value of {key!r} is not UTF-8"
-            raise InvalidValue(message, path=("metadata", key)) from error
-    name = entries.get("filename") or entries.get("name") or "unnamed"
-    declared = entries.get("filetype") or entries.get("type") or command.content_type
-    digest = command.digest.hex() if command.digest is not None else entries.get("sha256")
-    return NewUpload(
-        name=parse_name(name),
-        length=command.length,
-        content_type=parse_media_type(declared),
-        metadata=parse_metadata(list(entries.items())),
-        metadata_header=command.metadata_header,
-        sha256=parse_sha256(digest) if digest is not None else None,
-        fingerprint=entries.get("fingerprint"),
-        concatenation=command.concatenation,
-        members=command.members,
-    )
-
-
-def parse_sha256(text: str) -> str:
-    """Check a SHA-256 in hex, as clients declare it, and give it in lower case."""
-    digest = text.strip().lower()
-    if len(digest) != 64 or not all(character in "0123456789abcdef" for character in digest):
-        raise InvalidValue("a SHA-256 has 64 hexadecimal digits", path=("sha256",))
-    return digest
 
 
 def _check_type(beginning: bytes, upload: Upload, limits: Limits) -> None:

@@ -25,7 +25,7 @@ async def test_partial_uploads_are_joined_in_the_order_named(world, anna):
     """The file has the bytes of all, one after the other; the partial uploads are gone and give their room back."""
     second, first = await partial(anna, b"world"), await partial(anna, b"hello ")
     assert await world.files_of(anna) == []
-    answer = await final_of(anna, first, second, Upload_Metadata="filename YS50eHQ=")
+    answer = await final_of(anna, f"http://test{first}", second, Upload_Metadata="filename YS50eHQ=")
     file = await world.file_of(anna)
     head = await anna.tus.send("HEAD", answer.headers["location"], TUS)
 
@@ -33,7 +33,7 @@ async def test_partial_uploads_are_joined_in_the_order_named(world, anna):
     assert (file.name, file.size) == ("a.txt", 11)
     assert await world.content_of(file) == b"hello world"
     assert (head.headers["upload-offset"], head.headers["upload-length"]) == ("11", "11")
-    assert f"final;{first} {second}" == head.headers["upload-concat"]
+    assert f"final;http://test{first} {second}" == head.headers["upload-concat"]
     assert (await anna.tus.send("HEAD", first, TUS)).status == 410
     usage = await world.usage_of(anna)
     assert (usage.file_count, usage.bytes_total, usage.bytes_in_flight) == (1, 11, 0)

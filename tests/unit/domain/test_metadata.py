@@ -3,8 +3,8 @@
 import pytest
 
 from domain.errors import InvalidValue
+from domain.metadata import new_upload_of, parse_sha256
 from domain.upload import CreateUpload
-from services.uploads import new_upload_of, parse_sha256
 
 DIGEST = "ab" * 32
 

@@ -1,0 +1,45 @@
+"""What a client declares of a file when it begins to upload it."""
+
+from domain.content import parse_media_type
+from domain.errors import InvalidValue
+from domain.file import parse_metadata, parse_name
+from domain.upload import CreateUpload, NewUpload
+
+
+def new_upload_of(command: CreateUpload) -> NewUpload:
+    """
+    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), and whatever else.
+
+    Raises:
+        InvalidValue: A value is not text, too long, or there are too many.
+    """
+    entries: dict[str, str] = {}
+    for key, value in command.metadata:
+        try:
+            entries[key] = value.decode()
+        except UnicodeDecodeError as error:
+            message = f"the metadata value of {key!r} is not UTF-8"
+            raise InvalidValue(message, path=("metadata", key)) from error
+    name = entries.get("filename") or entries.get("name") or "unnamed"
+    declared = entries.get("filetype") or entries.get("type") or command.content_type
+    digest = command.digest.hex() if command.digest is not None else entries.get("sha256")
+    return NewUpload(
+        name=parse_name(name),
+        length=command.length,
+        content_type=parse_media_type(declared),
+        metadata=parse_metadata(list(entries.items())),
+        metadata_header=command.metadata_header,
+        sha256=parse_sha256(digest) if digest is not None else None,
+        fingerprint=entries.get("fingerprint"),
+        concatenation=command.concatenation,
+        members=command.members,
+        concatenation_header=command.concatenation_header,
+    )
+
+
+def parse_sha256(text: str) -> str:
+    """Check a SHA-256 in hex, as clients declare it, and give it in lower case."""
+    digest = text.strip().lower()
+    if len(digest) != 64 or not all(character in "0123456789abcdef" for character in digest):
+        raise InvalidValue("a SHA-256 has 64 hexadecimal digits", path=("sha256",))
+    return digest
