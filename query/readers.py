@@ -51,8 +51,8 @@ class Slot:
         self.size = 0
 
     def close(self) -> None:
+        os.close(self.fd)  # the mapping has a descriptor of its own
         self.map.close()
-        os.close(self.fd)
 
     def set_size(self, size: int) -> None:
         """Say how many bytes the engine shall see."""

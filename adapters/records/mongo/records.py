@@ -252,10 +252,11 @@ class MongoCollection(Generic[R]):
         """Write a record over that of a revision; tell whether there was one."""
         with _faults():
             document = to_document(self._codec, record)
-            key = document.pop("_id")
-            done = await self._collection.update_one(
-                {"_id": key, "revision": expected_revision}, {"$set": document | dict(beside or {})}
-            )
+            key, revision = document.pop("_id"), document.pop("revision")
+            # Fields are set in their order. The revision is the last, so that on a server whose readers see a change
+            # half done, whoever saw it so holds a revision that is no more, and cannot write.
+            change = {"$set": document | dict(beside or {}) | {"revision": revision}}
+            done = await self._collection.update_one({"_id": key, "revision": expected_revision}, change)
         return done.matched_count > 0
 
     async def _increment(self, increment: Increment) -> R:
@@ -302,10 +303,11 @@ class MongoCollection(Generic[R]):
         for field, most in increment.at_most.items():
             room = most - increment.amounts.get(field, 0)
             filters.append({field: {"$lte": min(max(room, INTEGER_MIN), INTEGER_MAX)}})
-        change: Document = {"$inc": {**increment.amounts, "revision": 1}}
+        change: Document = {}
         if once is not None:
             filters.append({f"{_ONCE}.{once}": None})
             change["$set"] = {f"{_ONCE}.{once}": True}
+        change["$inc"] = {**increment.amounts, "revision": 1}  # the revision last: see _replace
         with _faults():
             # The document as it was: not every server tells exactly how it is after, when others change it too.
             document = await self._collection.find_one_and_update(all_of(filters), change)
