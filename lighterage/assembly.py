@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import secrets
+import string
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     LEASES,
 )
 UPLOADS_PATH = "/files/"
+PASSWORD_ALPHABET = string.ascii_letters + string.digits
+PASSWORD_LENGTH = 16  # 95 bits
 WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
 
@@ -96,7 +99,8 @@ class Product:
             return None
         if await accounts.has_user(settings.admin_email):
             return None
-        password = secrets.token_urlsafe(12)
+        # Letters and digits: it is pasted into commands, where a dash in front would be taken for an option.
+        password = "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(PASSWORD_LENGTH))
         await accounts.save_user(settings.admin_email, password, tenant_name="Main")
         return password
 
