@@ -30,7 +30,6 @@ app = typer.Typer(
 )
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
-USAGE_EXIT = 2
 FAILURE_EXIT = 1
 
 ServerUrl = Annotated[str, typer.Option("--url", envvar="LIGHTERAGE_URL", help="Where the server is.")]

@@ -1,8 +1,6 @@
 """The use cases of finished files: list, read, change, delete, hear of."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -43,6 +41,7 @@ from domain.page import (
 from domain.principal import Principal
 from domain.records import Add, Records, Save
 from services.finishing import file_event
+from services.waking import waking
 
 DELETE_MAX = 100  # files in one request
 DOWNLOAD_LIFETIME_MAX = timedelta(days=7)
@@ -326,24 +325,16 @@ class FileService:
         """
         tenant_id = require(principal, Action.LIST_FILES)
         wanted = _EventFilter(principal, actions, file_ids, resource)
-        async with aclosing(self._bus.listen(tenant_id)) as signals:
-            waiting: asyncio.Task[object] = asyncio.ensure_future(anext(signals))
-            try:
-                position = await self._start(tenant_id, after)
-                while True:
-                    batch = await self._next_events(tenant_id, position)
-                    for event in batch:
-                        position = Position(event.number, event.id)
-                        if wanted.holds(event):
-                            yield _cursor(tenant_id, position), event, await self._present(principal, event)
-                    if not batch:
-                        await asyncio.wait({waiting}, timeout=EVENTS_POLL_SECONDS)
-                        if waiting.done():
-                            waiting = asyncio.ensure_future(anext(signals))
-            finally:
-                waiting.cancel()
-                with suppress(asyncio.CancelledError, StopAsyncIteration):
-                    await waiting
+        async with waking(self._bus.listen(tenant_id)) as wait:
+            position = await self._start(tenant_id, after)
+            while True:
+                batch = await self._next_events(tenant_id, position)
+                for event in batch:
+                    position = Position(event.number, event.id)
+                    if wanted.holds(event):
+                        yield _cursor(tenant_id, position), event, await self._present(principal, event)
+                if not batch:
+                    await wait(EVENTS_POLL_SECONDS)
 
     async def _start(self, tenant_id: TenantId, after: str | None) -> Position | None:
         order = Order("number")

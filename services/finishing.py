@@ -61,7 +61,7 @@ class Finisher:
             ContentTypeNotAllowed: They are of a type that the tenant does not take. They are dropped.
         """
         if sha256 is not None and upload.sha256 is not None and sha256 != upload.sha256:
-            await self._fail(upload)
+            await self.end(upload, UploadStatus.FAILED, has_blob=True)
             raise ChecksumMismatch("sha256")
         upload, blob = await self._complete(upload, unsaved=unsaved)
         if not upload.is_sniffed:
@@ -101,7 +101,7 @@ class Finisher:
         found = sniff(await self._beginning(blob), name=upload.name, declared=upload.content_type)
         tenant = await self._records.collection(TENANTS).get(SYSTEM, upload.tenant_id)
         if not is_allowed(found, tenant.limits.content_types):
-            await self._fail(upload)
+            await self.end(upload, UploadStatus.FAILED, has_blob=True)
             raise ContentTypeNotAllowed(f"files of type {found} are not taken here")
         return replace(upload, content_type=found, is_sniffed=True)
 
@@ -167,9 +167,14 @@ class Finisher:
             expires_at=upload.file_expires_at,
         )
 
-    async def _fail(self, upload: Upload) -> None:
-        """Record that nothing becomes of the upload, give its room back, then remove its bytes."""
-        failed = upload.close(UploadStatus.FAILED, now=self._clock.now())
+    async def end(self, upload: Upload, status: UploadStatus, *, has_blob: bool) -> None:
+        """
+        Record that nothing becomes of an upload, give its room back, then remove its bytes.
+
+        Args:
+            has_blob: Its blob may have been completed, and is to be removed too.
+        """
+        closed = upload.close(status, now=self._clock.now())
         release = Increment(
             USAGES,
             upload.tenant_id,
@@ -177,7 +182,8 @@ class Finisher:
             {"bytes_in_flight": -upload.reserved_bytes, "bytes_total": -upload.reserved_bytes},
             once=f"{upload.id}.release",
         )
-        await self._records.write(Save(UPLOADS, failed, upload.revision), release)
+        await self._records.write(Save(UPLOADS, closed, upload.revision), release)
         await self._blobs.abort(upload.writer)
-        await self._blobs.delete(upload.writer.key)
+        if has_blob:
+            await self._blobs.delete(upload.writer.key)
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))

@@ -7,7 +7,7 @@ Every method authorises first and reads no byte before everything that can be de
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -54,6 +54,7 @@ from services.concatenating import Concatenator, members_key
 from services.digests import LiveDigest, LiveDigests
 from services.finishing import Finisher
 from services.receiving import Receiver
+from services.waking import waking
 
 LOCK_PATIENCE_SECONDS = 5.0
 FLUSH_PATIENCE_SECONDS = 1.0
@@ -183,7 +184,7 @@ class UploadService:
         if known is not None:
             return known
         limits = await self._limits(tenant_id)
-        length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+        length_max = self._length_max(limits)
         if new.length is not None:
             check_length(new.length, length_max=length_max)
         upload = await self._upload_of(replace(new, idempotency_key=key), tenant_id, principal.user_id)
@@ -217,7 +218,7 @@ class UploadService:
             return known
         length = await self._concatenator.check(tenant_id, principal.user_id, new.members)
         limits = await self._limits(tenant_id)
-        check_length(length, length_max=min(self._rules.length_max, limits.file_size_max or self._rules.length_max))
+        check_length(length, length_max=self._length_max(limits))
         return await self._concatenator.join_soon(await self._begin(principal, named), self.drop)
 
     async def _known(self, tenant_id: TenantId, idempotency_key: str | None) -> Upload | None:
@@ -255,6 +256,10 @@ class UploadService:
             members=new.members,
             concatenation_header=new.concatenation_header,
         )
+
+    def _length_max(self, limits: Limits) -> int:
+        """Give how long a file of the tenant may be: the server's limit or its own, whichever is less."""
+        return min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
 
     async def _limits(self, tenant_id: TenantId) -> Limits:
         return (await self._records.collection(TENANTS).get(SYSTEM, tenant_id)).limits
@@ -297,7 +302,7 @@ class UploadService:
 
     def _with_length(self, upload: Upload, command: AppendBytes, limits: Limits) -> Upload:
         """Take in the length that the request declares, and hold the body's own length against it."""
-        length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+        length_max = self._length_max(limits)
         if command.length is not None:
             upload = upload.declare_length(command.length, length_max=length_max)
         if command.is_last and command.body_length is not None:
@@ -309,7 +314,7 @@ class UploadService:
 
     async def _receive(self, upload: Upload, seen: Upload, command: AppendBytes, body: Body, limits: Limits) -> Upload:
         """Store and record segment after segment. `seen` is the upload as it is recorded now."""
-        length_max = min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+        length_max = self._length_max(limits)
         receiver = Receiver(
             body,
             offset=upload.offset,
@@ -457,21 +462,10 @@ class UploadService:
 
     async def drop(self, upload: Upload, status: UploadStatus) -> None:
         """Record that an unfinished upload is over, give its room back, then remove its bytes."""
-        closed = upload.close(status, now=self._clock.now())
-        release = Increment(
-            USAGES,
-            upload.tenant_id,
-            upload.tenant_id,
-            {"bytes_in_flight": -upload.reserved_bytes, "bytes_total": -upload.reserved_bytes},
-            once=f"{upload.id}.release",
-        )
-        await self._records.write(Save(UPLOADS, closed, upload.revision), release)
+        # A try to finish or join it may have broken off behind its blob; nobody can have read that.
+        has_blob = upload.offset == 0 or upload.concatenation is Concatenation.PARTIAL
+        await self._finisher.end(upload, status, has_blob=has_blob)
         self._digests.forget(upload.id)
-        await self._blobs.abort(upload.writer)
-        if upload.offset == 0 or upload.concatenation is Concatenation.PARTIAL:
-            # A try to finish or join it may have broken off behind its blob; nobody can have read that.
-            await self._blobs.delete(upload.writer.key)
-        self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
 
     async def expire(self, upload: Upload) -> None:
         """Drop an upload whose time is over; Conflict while its bytes are still coming."""
@@ -482,27 +476,18 @@ class UploadService:
     async def progress(self, principal: Principal, upload_id: UploadId) -> AsyncGenerator[Progress, None]:
         """Yield the present state, then every change, at most four a second, until the upload is over."""
         upload = await self._find(principal, upload_id)
-        listening = self._bus.listen(TenantId(upload.tenant_id), upload_id=upload_id)
         last: Progress | None = None
-        async with aclosing(listening) as signals:
-            waiting: asyncio.Task[object] = asyncio.ensure_future(anext(signals))
-            try:
-                while True:
-                    upload = await self._find(principal, upload_id)
-                    frame = self._frame(upload, last)
-                    if last is None or (frame.offset, upload.status) != (last.offset, last.upload.status):
-                        yield frame
-                        last = frame
-                    if not upload.status.is_open and upload.status is not UploadStatus.ASSEMBLING:
-                        return
-                    await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)
-                    await asyncio.wait({waiting}, timeout=PROGRESS_POLL_SECONDS - PROGRESS_INTERVAL_SECONDS)
-                    if waiting.done():
-                        waiting = asyncio.ensure_future(anext(signals))
-            finally:
-                waiting.cancel()
-                with suppress(asyncio.CancelledError, StopAsyncIteration):
-                    await waiting
+        async with waking(self._bus.listen(TenantId(upload.tenant_id), upload_id=upload_id)) as wait:
+            while True:
+                upload = await self._find(principal, upload_id)
+                frame = self._frame(upload, last)
+                if last is None or (frame.offset, upload.status) != (last.offset, last.upload.status):
+                    yield frame
+                    last = frame
+                if not upload.status.is_open and upload.status is not UploadStatus.ASSEMBLING:
+                    return
+                await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)
+                await wait(PROGRESS_POLL_SECONDS - PROGRESS_INTERVAL_SECONDS)
 
     def _frame(self, upload: Upload, last: Progress | None) -> Progress:
         active = self._active.get(upload.id)
