@@ -45,8 +45,12 @@ $(WEB_STAMP): web/package-lock.json
 	@touch $@
 
 .PHONY: test
-test: $(DEV_STAMP) ## Run every test
+test: test-tools ## Run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+.PHONY: test-tools
+test-tools: $(DEV_STAMP) ## Get the servers that tests talk to (Go, Java), where they can be had
+	@$(BIN)/python -m tests.support.tools
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## Format check, lint and types

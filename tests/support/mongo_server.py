@@ -1,7 +1,7 @@
 """
 A MongoDB server for tests: the one that LIGHTERAGE_TEST_MONGO_URL names, else mongo-java-server in memory.
 
-The latter speaks the real wire protocol; its jars are fetched by Maven into `.tools/` once.
+The latter speaks the real wire protocol; `make test-tools` has Maven fetch its jars into `.tools/`.
 """
 
 import os
@@ -18,7 +18,7 @@ import pytest
 _HERE = Path(__file__).parent
 _JARS = _HERE.parent.parent / ".tools" / "mongo-java-server-1.47"
 _ADVICE = (
-    "mongo-java-server needs java and mvn (Debian: apt install openjdk-17-jdk-headless maven), "
+    "needs mongo-java-server: install java and mvn (Debian: openjdk-17-jdk-headless maven), then make test-tools; "
     "or set LIGHTERAGE_TEST_MONGO_URL to a real server"
 )
 
@@ -35,7 +35,7 @@ def running() -> Iterator[str]:
         yield url
         return
     java = shutil.which("java")
-    if java is None or not _fetch():
+    if java is None or not is_there():
         if os.environ.get("CI"):
             pytest.fail(_ADVICE)
         pytest.skip(_ADVICE)
@@ -63,21 +63,18 @@ def started(java: str = "java") -> Iterator[tuple[subprocess.Popen[str], int]]:
             process.kill()
 
 
-def _fetch() -> bool:
-    """Get the jars, if they are not there; tell whether they are now."""
-    if _JARS.is_dir():
-        return True
+def is_there() -> bool:
+    return _JARS.is_dir()
+
+
+def fetch() -> None:
+    """Get the jars, all of them or none."""
     maven = shutil.which("mvn")
-    if maven is None:
-        return False
+    if maven is None or shutil.which("java") is None:
+        raise FileNotFoundError("needs java and mvn")
     _JARS.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_JARS.parent) as temporary:
         fresh = Path(temporary) / "jars"
         command = [maven, "-q", "-B", "-f", str(_HERE / "mongo_pom.xml"), "dependency:copy-dependencies"]
-        done = subprocess.run([*command, f"-DoutputDirectory={fresh}"], check=False, stdout=subprocess.DEVNULL)
-        if done.returncode != 0:
-            return False
-        # Another test process may have been first.
-        if not _JARS.exists():
-            fresh.rename(_JARS)
-    return True
+        subprocess.run([*command, f"-DoutputDirectory={fresh}"], check=True, stdout=subprocess.DEVNULL)
+        fresh.rename(_JARS)

@@ -1,14 +1,9 @@
-"""
-An S3 server for tests: versitygw, built once into `.tools/bin` and started on a free port.
-
-`python -m tests.support.s3 build` builds it alone, as continuous integration does to cache it.
-"""
+"""An S3 server for tests: versitygw, which `make test-tools` builds into `.tools/bin`, started on a free port."""
 
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -76,25 +71,27 @@ def settings_for(server: S3Server, **changes: Any) -> S3Settings:
     return replace(settings, **changes)
 
 
-def build() -> Path | None:
-    """Give the server's program, building it if need be; None where there is no Go."""
+def find() -> Path | None:
+    """Give the server's program, if it is there."""
     found = shutil.which("versitygw") or shutil.which("versitygw", path=TOOLS)
-    if found:
-        return Path(found)
+    return Path(found) if found else None
+
+
+def build() -> None:
+    """Build the server's program; Go keeps the old one if that fails."""
     go = shutil.which("go")
     if go is None:
-        return None
+        raise FileNotFoundError("needs go")
     TOOLS.mkdir(parents=True, exist_ok=True)
     subprocess.run([go, "install", MODULE], env={**os.environ, "GOBIN": str(TOOLS)}, check=True)
-    return TOOLS / "versitygw"
 
 
 @contextmanager
 def serve(root: Path, *, certificate: tuple[Path, Path] | None = None) -> Iterator[S3Server]:
     """Run the server on a folder, with TLS if it gets a certificate and its key; skip where it cannot be had."""
-    program = build()
+    program = find()
     if program is None:
-        message = f"needs versitygw: install Go, or put it into .tools/bin by `go install {MODULE}`"
+        message = "needs versitygw: install Go, then make test-tools"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
@@ -137,8 +134,3 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
                 return
         time.sleep(0.01)
     pytest.fail("versitygw did not start")
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] != ["build"] or build() is None:
-        sys.exit("usage: python -m tests.support.s3 build   (Go is needed)")

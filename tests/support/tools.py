@@ -1,0 +1,56 @@
+"""
+What tests need beside Python packages: `python -m tests.support.tools` fetches or builds what is missing.
+
+It runs before pytest (`make test-tools`), for a build takes longer than a test may, and one at a time. Where a tool
+cannot be had it says so and goes on: the tests that need it skip, or fail where CI is set.
+"""
+
+import fcntl
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.support import mongo_server, s3
+from tests.support.sources import ROOT
+
+_LOCK = ROOT / ".tools" / ".lock"
+
+
+class Tool(NamedTuple):
+    name: str
+    is_there: Callable[[], bool]
+    get: Callable[[], None]
+
+
+TOOLS = (
+    Tool("versitygw, an S3 server", lambda: s3.find() is not None, s3.build),
+    Tool("mongo-java-server, a MongoDB server", mongo_server.is_there, mongo_server.fetch),
+)
+
+
+def get(tool: Tool) -> None:
+    """Get a tool unless it is there, and say what was done."""
+    if tool.is_there():
+        return
+    print(f"test-tools: getting {tool.name}; this is done once.", flush=True)
+    began = time.monotonic()
+    try:
+        tool.get()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"test-tools: no {tool.name}: {error}", file=sys.stderr, flush=True)
+    else:
+        print(f"test-tools: took {time.monotonic() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    _LOCK.parent.mkdir(exist_ok=True)
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for tool in TOOLS:
+            get(tool)
+
+
+if __name__ == "__main__":
+    main()
