@@ -240,9 +240,10 @@ class SqlInvalid(LighterageError):
     code = "sql_invalid"
     hint = "See docs/reference/sql.md for the dialect."
 
-    def __init__(self, message: str, *, sql_code: str) -> None:
+    def __init__(self, message: str, *, sql_code: str, position: tuple[int, int] | None = None) -> None:
+        """`position`: line and column in the statement, from 1; None where it is not the statement's fault."""
         super().__init__(message)
-        self.sql_code = sql_code
+        self.sql_code, self.position = sql_code, position
 
 
 class QueryLimitExceeded(LighterageError):

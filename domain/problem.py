@@ -4,7 +4,7 @@ Problem documents: how a fault is told to an HTTP client (RFC 9457), the same on
 Which status a fault has is the face's own affair; nothing here knows a request.
 """
 
-from domain.errors import InvalidValue, LighterageError, OffsetMismatch
+from domain.errors import InvalidValue, LighterageError, OffsetMismatch, SqlInvalid
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -55,6 +55,9 @@ def _members(error: LighterageError) -> dict[str, object]:
         members = {"expected-offset": error.stored, "provided-offset": error.requested}
     elif isinstance(error, InvalidValue):
         members = {"reason": error.reason} | ({"path": list(error.path)} if error.path else {})
+    elif isinstance(error, SqlInvalid):
+        place = {} if error.position is None else dict(zip(("line", "column"), error.position, strict=True))
+        members = {"sql_code": error.sql_code, **place}
     if (seconds := retry_after_seconds(error)) is not None:
         members["retry_after_seconds"] = seconds
     return members

@@ -44,6 +44,7 @@ from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
+from rest.queries import query_routes
 from services import Services
 from services.accounts import AccountService, SessionRules
 from services.concatenating import Concatenator
@@ -172,6 +173,7 @@ async def open_product(
                 engine=await _open_engine(stack, settings, clock) if with_sql else None,
                 path_of=path_of,
                 clock=clock,
+                per_tenant_max=settings.query_per_tenant,
             ),
         )
         maintenance = MaintenanceService(
@@ -208,6 +210,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     routes: list[BaseRoute] = [
         *health_routes(checks, product.tokens.jwks),
         *file_routes(services.files),
+        *query_routes(services.queries),
     ]
     if settings.graphql:
         routes += build_graphql(services, _graphql_config(product), stopping=stopping)
@@ -322,6 +325,8 @@ async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) 
         threads=settings.query_threads,
         memory_bytes=settings.query_memory_mib * 2**20,
         timeout_seconds=settings.query_timeout_seconds,
+        scan_bytes_max=settings.query_scan_bytes_max,
+        result_bytes_max=settings.query_result_bytes_max,
     )
     return await stack.enter_async_context(QueryEngine(limits, now=clock.now))
 

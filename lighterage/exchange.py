@@ -1,9 +1,10 @@
 """
 What uvicorn's exchange of one request keeps from an ASGI application, and uploads need.
 
-Two things: bytes that came before the client went away (uvicorn's `receive` forgets them when it tells of the end), and
-interim answers (104 Upload Resumption Supported). Both are reached through uvicorn's own object for the exchange; where
-`receive` is not its method, as under another server or in a test, the application gets the scope as it is.
+Three things: bytes that came before the client went away (uvicorn's `receive` forgets them when it tells of the end),
+interim answers (104 Upload Resumption Supported), and fields after a body. All are reached through uvicorn's own object
+for the exchange; where `receive` is not its method, as under another server or in a test, the application gets the
+scope as it is.
 """
 
 from typing import Any
@@ -11,11 +12,20 @@ from typing import Any
 from lighterage.authentication import App, Message, Receive, Scope, Send
 
 INFORMATIONAL = "http.response.informational"
-_NEEDED = ("body", "disconnected", "more_body", "response_complete", "transport")
+TRAILERS = "http.response.trailers"
+_NEEDED = (
+    "body",
+    "chunked_encoding",
+    "disconnected",
+    "expected_content_length",
+    "more_body",
+    "response_complete",
+    "transport",
+)
 
 
 class Exchange:
-    """The outermost layer under uvicorn. It offers the extension `http.response.informational`."""
+    """The outermost layer under uvicorn. It offers ASGI's extension for trailers, and one for interim answers."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -25,7 +35,7 @@ class Exchange:
         if scope["type"] != "http" or not all(hasattr(cycle, name) for name in _NEEDED):
             await self._app(scope, receive, send)
             return
-        scope["extensions"] = {**(scope.get("extensions") or {}), INFORMATIONAL: {}}
+        scope["extensions"] = {**(scope.get("extensions") or {}), INFORMATIONAL: {}, TRAILERS: {}}
         await self._app(scope, _receiver(cycle, receive), _sender(cycle, send))
 
 
@@ -42,11 +52,33 @@ def _receiver(cycle: Any, receive: Receive) -> Receive:
 
 
 def _sender(cycle: Any, send: Send) -> Send:
+    awaits_trailers = False
+
     async def send_any(message: Message) -> None:
-        if message["type"] != INFORMATIONAL:
+        nonlocal awaits_trailers
+        if message["type"] == INFORMATIONAL:
+            if not cycle.disconnected:
+                cycle.transport.write(b"HTTP/1.1 %d \r\n%b\r\n" % (message["status"], _fields(message)))
+            return
+        if message["type"] == TRAILERS:
+            if not awaits_trailers:
+                return
+            if not cycle.disconnected:
+                cycle.transport.write(b"0\r\n%b\r\n" % _fields(message))
+            # RFC 9112, 7.1: the last chunk is written now; uvicorn must not write one of its own.
+            cycle.chunked_encoding, cycle.expected_content_length = False, 0
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if message["type"] == "http.response.start":
             await send(message)
-        elif not cycle.disconnected:
-            fields = b"".join(name + b": " + value + b"\r\n" for name, value in message["headers"])
-            cycle.transport.write(b"HTTP/1.1 %d \r\n%b\r\n" % (message["status"], fields))
+            awaits_trailers = message.get("trailers", False) and cycle.chunked_encoding
+            return
+        if awaits_trailers and not message.get("more_body", False):
+            message = {**message, "more_body": True}
+        await send(message)
 
     return send_any
+
+
+def _fields(message: Message) -> bytes:
+    return b"".join(name + b": " + value + b"\r\n" for name, value in message["headers"])

@@ -141,6 +141,13 @@ class Settings(BaseModel):
     query_threads: int = _setting(2, "Threads of each such process.", ge=1, le=64)
     query_memory_mib: int = _setting(256, "Memory of each such process.", ge=64, le=65536)
     query_timeout_seconds: float = _setting(60, "A query that runs longer is ended.", gt=0, le=3600)
+    query_per_tenant: int = _setting(4, "Queries of one tenant that run or wait at once.", ge=1, le=1024)
+    query_scan_bytes_max: int | None = _setting(
+        None, "Size of a file that a query may read without a scan range. Not set: any.", ge=1
+    )
+    query_result_bytes_max: int | None = _setting(
+        None, "Bytes of a result; one that is larger fails. Not set: any.", ge=1
+    )
 
 
 def revealed(secret: SecretStr | None) -> str | None:

@@ -125,9 +125,15 @@ class OutputKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """How records are written."""
+    """
+    How records are written.
+
+    Attributes:
+        header: The names of the columns come first, as a record of CSV. S3 Select has no such thing.
+    """
 
     kind: OutputKind = OutputKind.CSV
+    header: bool = False
     delimiter: str = ","
     record_delimiter: str = "\n"
     quote: str = '"'
@@ -139,3 +145,5 @@ class OutputFormat:
             self.kind is OutputKind.CSV and not (self.delimiter and self.quote and self.escape)
         ):
             raise QueryError("InvalidRequestParameter", "output delimiters and quote must not be empty")
+        if self.header and self.kind is not OutputKind.CSV:
+            raise QueryError("InvalidRequestParameter", "only CSV has a header")

@@ -68,6 +68,18 @@ def record_sql(query: Query, lowering: Lowering, writing: Writing, rest: str) ->
     return f"SELECT {record} || {end} AS t FROM (SELECT {', '.join(texts)} FROM ({inner}))"  # noqa: S608  # from the tree
 
 
+def header_text(outputs: tuple[Output, ...], output: OutputFormat) -> str:
+    """The names of the columns, as a record of CSV."""
+    special = output.delimiter + output.quote + output.record_delimiter + "\r\n"
+
+    def cell(name: str) -> str:
+        if output.quote_fields is QuoteFields.ASNEEDED and not any(mark in special for mark in name):
+            return name
+        return output.quote + name.replace(output.quote, output.escape + output.quote) + output.quote
+
+    return output.delimiter.join(cell(one.name) for one in outputs) + output.record_delimiter
+
+
 def _record(outputs: tuple[Output, ...], writing: Writing, *, is_ragged: bool) -> str:
     names = [f"x{number}" for number in range(len(outputs))]
     match writing.output.kind:

@@ -11,7 +11,8 @@ from resolvers.context import Info
 from resolvers.ids import parse_file_id
 from schema.queries import SelectInput, SqlColumn, SqlEnd, SqlFrame, SqlProgress, SqlResult, SqlRows, SqlStats
 from schema.scalars import JSON, BigInt
-from services.queries import Cell, Column, End, Format, Progress, Rows, Select, Stats
+from services.queries import Cell, Column, End, Progress, Rows, Stats
+from services.reading import Format, Header, Reading, Select
 
 LIMIT_DEFAULT = 1000
 LIMIT_MAX = 10_000  # rows held in memory at once; more than that is what selectRows streams
@@ -50,21 +51,22 @@ def select_of(input: SelectInput) -> Select:
     """
     if min(input.start_byte or 0, input.end_byte or 0) < 0:
         raise InvalidValue("a scan range begins and ends at 0 or later", path=("start_byte",), reason="out_of_range")
-    return Select(
-        sql=input.sql,
+    has_range = input.start_byte is not None or input.end_byte is not None
+    reading = Reading(
         format=None if input.format is None else Format[input.format.name],
-        csv_header=input.csv_header is not False,
-        csv_delimiter="," if input.csv_delimiter is None else input.csv_delimiter,
-        start_byte=input.start_byte,
+        header=Header.NONE if input.csv_header is False else Header.USE,
+        delimiter=None if input.csv_delimiter == "," else input.csv_delimiter,
+        start_byte=input.start_byte or 0 if has_range else None,
         end_byte=input.end_byte,
     )
+    return Select(input.sql, reading)
 
 
 def frame_of(frame: Rows | Progress | End) -> SqlFrame:
     if isinstance(frame, Rows):
         return SqlRows(columns=columns(frame.columns), rows=cells(frame.rows))
     if isinstance(frame, Progress):
-        return SqlProgress(bytes_scanned=BigInt(frame.bytes_scanned), bytes_total=BigInt(frame.bytes_total))
+        return SqlProgress(bytes_scanned=BigInt(frame.stats.bytes_scanned), bytes_total=BigInt(frame.bytes_total))
     return SqlEnd(stats=stats(frame.stats))
 
 

@@ -13,11 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from domain.errors import LighterageError, NotFound
+from domain.errors import NotFound
 from domain.file import File
 from domain.ids import FileId, id_of_uuid
-from domain.principal import GUEST, Principal
+from domain.principal import Principal
+from rest.callers import principal_of
 from rest.ranges import ByteRange, is_not_modified, parse_range
+from rest.streaming import disconnected
 from services.files import Content
 
 # What a browser may show on this origin. Everything else is handed over as a download: a page or a drawing with
@@ -47,8 +49,7 @@ class ContentResponse(Response):
         if self._is_head or self._span.end == self._span.start:
             await send(start)
         else:
-            # uvicorn takes what is sent to a client that is gone, and says nothing: whether it is, must be asked.
-            gone = asyncio.ensure_future(_disconnected(receive))
+            gone = asyncio.ensure_future(disconnected(receive))
             try:
                 await self._send_chunks(start, send, gone)
             finally:
@@ -65,24 +66,16 @@ class ContentResponse(Response):
                 chunk = await anext(chunks, None)
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def file_routes(files: Files) -> list[Route]:
     """Make the routes of files' contents."""
 
     async def content(request: Request) -> Response:
-        error: LighterageError | None = request.scope.get("lighterage.authentication_error")
         file_id = parse_file_id(request.path_params["id"])
         token = request.query_params.get("token")
         if token is not None:
             found = await files.content_by_token(token, file_id)
-        elif error is not None:
-            raise error
         else:
-            found = await files.content(request.scope.get("lighterage.principal", GUEST), file_id)
+            found = await files.content(principal_of(request), file_id)
         return _answer(request, found)
 
     return [Route("/api/v1/files/{id}/content", content, methods=["GET", "HEAD"])]

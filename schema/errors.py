@@ -124,6 +124,8 @@ def extensions_of(error: LighterageError) -> dict[str, Any]:
         extensions["hint"] = error.hint
     if isinstance(error, SqlInvalid):
         extensions["sqlCode"] = error.sql_code
+        if error.position is not None:
+            extensions["line"], extensions["column"] = error.position
     if isinstance(error, InvalidValue) and error.path:
         extensions["argument"] = [_camel(part) for part in error.path]
     retry_after_seconds = getattr(error, "retry_after_seconds", None)

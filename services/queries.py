@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 
 from auth.policy import Action, require
@@ -20,56 +19,16 @@ from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, TenantId, is_id
 from domain.principal import Principal
 from domain.records import Records
-from query.engine.facade import LocalFile, QueryEngine, QueryResult
+from query.engine.facade import LocalFile, QueryEngine, QueryResult, Row, Statistics
 from query.engine.sources import QuerySource
 from query.errors import QueryError
-from query.formats import Compression, Header, InputFormat, JsonType, Kind, ScanRange
+from query.formats import InputFormat
+from services.reading import Format, Reading, Select, Writing, format_of
 
-QUERIES_PER_TENANT_MAX = 4  # running or waiting at once
 BUSY_SECONDS = 2
 
 # A JSON value: what a field of a record is to a client. A decimal is text, so that no digit is lost.
 Cell = str | int | float | bool | list[object] | dict[str, object] | None
-
-_KINDS = {
-    "text/csv": "CSV",
-    "application/x-ndjson": "JSON_LINES",
-    "application/json": "JSON_DOCUMENT",
-    "application/vnd.apache.parquet": "PARQUET",
-}
-_SUFFIXES = {
-    "csv": "CSV",
-    "tsv": "CSV",
-    "jsonl": "JSON_LINES",
-    "ndjson": "JSON_LINES",
-    "json": "JSON_DOCUMENT",
-    "parquet": "PARQUET",
-}
-_COMPRESSIONS = {
-    "application/gzip": Compression.GZIP,
-    "application/x-bzip2": Compression.BZIP2,
-    "application/zstd": Compression.ZSTD,
-}
-_COMPRESSION_SUFFIXES = ("gz", "bz2", "zst")
-
-
-class Format(Enum):
-    CSV = "CSV"
-    JSON_LINES = "JSON_LINES"
-    JSON_DOCUMENT = "JSON_DOCUMENT"
-    PARQUET = "PARQUET"
-
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """A statement, and how the file is to be read. `format` None: as the file's type and name tell."""
-
-    sql: str
-    format: Format | None = None
-    csv_header: bool = True
-    csv_delimiter: str = ","
-    start_byte: int | None = None
-    end_byte: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +40,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
+    """
+    What a query took.
+
+    Attributes:
+        bytes_scanned: Read of the file.
+        bytes_processed: The same after decompression.
+    """
+
     bytes_scanned: int
+    bytes_processed: int
     bytes_returned: int
     rows_returned: int
     elapsed_ms: int
@@ -105,7 +73,9 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    bytes_scanned: int
+    """How far a query has come, of the file's bytes."""
+
+    stats: Stats
     bytes_total: int
 
 
@@ -129,6 +99,7 @@ class QueryService:
     Args:
         engine: None where SQL is switched off.
         path_of: Gives a finished blob's path where the store keeps files of this machine, else None.
+        per_tenant_max: Queries of one tenant that run or wait at once; one more is told to try again.
     """
 
     def __init__(
@@ -139,12 +110,14 @@ class QueryService:
         engine: QueryEngine | None,
         path_of: Callable[[BlobKey], str] | None,
         clock: Clock,
+        per_tenant_max: int = 4,
     ) -> None:
         self._files = records.collection(FILES)
         self._blobs = blobs
         self._engine = engine
         self._path_of = path_of
         self._clock = clock
+        self._per_tenant_max = per_tenant_max
         self._running: dict[TenantId, int] = defaultdict(int)
 
     async def select(self, principal: Principal, file_id: FileId, query: Select, *, limit: int) -> SelectResult:
@@ -155,11 +128,12 @@ class QueryService:
             SqlInvalid: The statement or the file is at fault; with S3 Select's code and the place in the SQL.
             QueryLimitExceeded, RateLimited: It took too much, or too many run at once.
         """
-        async with self._open(principal, file_id, query) as result:
+        async with self._open(principal, file_id, query) as opened:
+            result = opened.result
             rows: list[list[Cell]] = []
-            async with aclosing(_batches(result)) as batches:
-                async for batch in batches:
-                    rows += batch
+            async with aclosing(result.row_events()) as events:
+                async for event in events:
+                    rows += [] if isinstance(event, Statistics) else _cells(event)
                     if len(rows) > limit:
                         break
             kept = rows[:limit]
@@ -169,13 +143,34 @@ class QueryService:
     async def select_rows(
         self, principal: Principal, file_id: FileId, query: Select
     ) -> AsyncGenerator[Rows | Progress | End, None]:
-        """Run a statement and yield its rows as they are found, then the end; closing it ends the query."""
-        async with self._open(principal, file_id, query) as result:
-            columns = _columns(result)
-            async with aclosing(_batches(result)) as batches:
-                async for batch in batches:
-                    yield Rows(columns, batch)
-            yield End(_stats(result))
+        """
+        Run a statement and yield its rows as they are found, then the end; closing it ends the query.
+
+        The first frame has the columns, if no rows yet.
+        """
+        async with self._open(principal, file_id, query) as opened:
+            columns = _columns(opened.result)
+            yield Rows(columns, [])
+            async with aclosing(opened.result.row_events()) as events:
+                async for event in events:
+                    if not isinstance(event, Statistics):
+                        yield Rows(columns, _cells(event))
+                    elif not opened.result.is_ended:
+                        yield opened.progress()
+            yield End(_stats(opened.result))
+
+    async def select_text(
+        self, principal: Principal, file_id: FileId, query: Select, writing: Writing
+    ) -> AsyncGenerator[bytes | Progress | End, None]:
+        """Run a statement and yield its records as text, whole ones, then the end; closing it ends the query."""
+        async with self._open(principal, file_id, query, writing) as opened:
+            async with aclosing(opened.result.events()) as events:
+                async for event in events:
+                    if not isinstance(event, Statistics):
+                        yield event
+                    elif not opened.result.is_ended:
+                        yield opened.progress()
+            yield End(_stats(opened.result))
 
     async def schema_of(self, principal: Principal, file: File) -> FileSchema | None:
         """Give what SQL sees in a file, or None where it is none that can be queried."""
@@ -186,25 +181,28 @@ class QueryService:
         if file.status is not FileStatus.READY or file.is_gone(now=self._clock.now()):
             return None
         try:
-            columns = await self._engine.describe(self._source(file), _input_format(file, Select(sql="")))
+            columns = await self._engine.describe(self._source(file), _reading_of(file, Reading()))
         except QueryError:
             return None  # what the file is called is one thing, what is in it another
         return FileSchema(found, [Column(column.name, column.type, nullable=True) for column in columns])
 
     @asynccontextmanager
-    async def _open(self, principal: Principal, file_id: FileId, query: Select) -> AsyncGenerator[QueryResult, None]:
+    async def _open(
+        self, principal: Principal, file_id: FileId, query: Select, writing: Writing | None = None
+    ) -> AsyncGenerator["_Opened", None]:
         file = await self._find(principal, file_id)
         engine = self._engine
         if engine is None:
             raise SqlInvalid("SQL is switched off on this server", sql_code="UnsupportedFunction")
         tenant_id = TenantId(file.tenant_id)
-        if self._running[tenant_id] >= QUERIES_PER_TENANT_MAX:
+        if self._running[tenant_id] >= self._per_tenant_max:
             raise RateLimited(retry_after_seconds=BUSY_SECONDS)
         self._running[tenant_id] += 1
         try:
-            input_format = _input_format(file, query)
-            async with engine.open(query.sql, self._source(file), input=input_format) as result:
-                yield result
+            reading = _reading_of(file, query.reading)
+            output = None if writing is None else writing.to_format()
+            async with engine.open(query.sql, self._source(file), input=reading, output=output) as result:
+                yield _Opened(result, file)
         except QueryError as error:
             raise _fault(error) from error
         finally:
@@ -230,6 +228,17 @@ class QueryService:
         return _StoredObject(self._blobs, file)
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A query under way."""
+
+    result: QueryResult
+    file: File
+
+    def progress(self) -> Progress:
+        return Progress(_stats(self.result), self.file.size)
+
+
 class _StoredObject:
     """A blob, read by ranges, so that a query of a few rows does not fetch the whole of it."""
 
@@ -242,44 +251,12 @@ class _StoredObject:
         return self._blobs.open(self._key, start=start, end=end)
 
 
-def format_of(file: File) -> Format | None:
-    """Tell how a file can be queried, by its type and then its name; None: not at all."""
-    *_, suffix = _suffixes(file.name)
-    name = _KINDS.get(file.content_type) or _SUFFIXES.get(suffix)
-    if name is None and file.content_type == "text/plain":
-        return Format.CSV
-    return Format(name) if name is not None else None
+def _reading_of(file: File, reading: Reading) -> InputFormat:
+    return reading.of(name=file.name, content_type=file.content_type)
 
 
-def _suffixes(name: str) -> list[str]:
-    """Give the suffixes that say what is in a file, without the one that says how it is packed."""
-    suffixes = name.lower().split(".")[1:]
-    if suffixes and suffixes[-1] in _COMPRESSION_SUFFIXES:
-        suffixes.pop()
-    return suffixes or [""]
-
-
-def _input_format(file: File, query: Select) -> InputFormat:
-    found = query.format or format_of(file) or Format.CSV
-    scan_range = None
-    if query.start_byte is not None or query.end_byte is not None:
-        scan_range = ScanRange(query.start_byte or 0, query.end_byte)
-    delimiter = query.csv_delimiter
-    if delimiter == "," and _suffixes(file.name)[-1] == "tsv":
-        delimiter = "\t"
-    return InputFormat(
-        kind={Format.CSV: Kind.CSV, Format.PARQUET: Kind.PARQUET}.get(found, Kind.JSON),
-        compression=_COMPRESSIONS.get(file.content_type, Compression.NONE),
-        header=Header.USE if query.csv_header else Header.NONE,
-        delimiter=delimiter,
-        json_type=JsonType.DOCUMENT if found is Format.JSON_DOCUMENT else JsonType.LINES,
-        scan_range=scan_range,
-    )
-
-
-async def _batches(result: QueryResult) -> AsyncGenerator[list[list[Cell]], None]:
-    async for batch in result:
-        yield [[_cell(value) for value in row] for row in batch]
+def _cells(rows: list[Row]) -> list[list[Cell]]:
+    return [[_cell(value) for value in row] for row in rows]
 
 
 def _cell(value: object) -> Cell:
@@ -295,7 +272,13 @@ def _columns(result: QueryResult) -> list[Column]:
 
 def _stats(result: QueryResult) -> Stats:
     stats = result.stats
-    return Stats(stats.scanned_bytes, stats.returned_bytes, stats.returned_rows, int(stats.elapsed_seconds * 1000))
+    return Stats(
+        stats.scanned_bytes,
+        stats.processed_bytes,
+        stats.returned_bytes,
+        stats.returned_rows,
+        int(stats.elapsed_seconds * 1000),
+    )
 
 
 def _fault(error: QueryError) -> LighterageError:
@@ -306,7 +289,8 @@ def _fault(error: QueryError) -> LighterageError:
         return QueryLimitExceeded(error.message)
     if error.code == "WorkerCrashed":
         return StoreUnavailable("query engine")
-    return SqlInvalid(error.message, sql_code=error.code)
+    at = error.position
+    return SqlInvalid(error.message, sql_code=error.code, position=None if at is None else (at.line, at.column))
 
 
 _LIMIT_CODES = frozenset({"QueryTimeout", "OverMaxScanSize", "OverMaxResultSize", "OverMaxMemory"})

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -223,6 +223,11 @@ class QueryResult:
     _started: float = 0.0
     _waited_seconds: float = 0.0
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether everything was read, so that `stats` are the totals."""
+        return self._is_ended
+
     async def begin(self, request: Request) -> None:
         """Hand the query over and wait for its columns."""
         self._started = asyncio.get_running_loop().time()
@@ -252,27 +257,32 @@ class QueryResult:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yields the written records, whole ones, in chunks of up to about 256 KiB."""
-        async for text in self._texts():
-            yield bytes(text)
+        async for event in self.events():
+            if not isinstance(event, Statistics):
+                yield event
 
-    async def events(self) -> AsyncIterator[bytes | Statistics]:
+    async def events(self) -> AsyncGenerator[bytes | Statistics, None]:
         """Yields chunks as `chunks()` does, and between them how far the query is, the totals last."""
         async for kind, text in self._frames():
             yield bytes(text) if kind is Frame.ROWS else self.stats
 
     async def __aiter__(self) -> AsyncIterator[list[Row]]:
         """Yields batches of records in the order of the file; a missing or NULL value is None."""
+        async for event in self.row_events():
+            if not isinstance(event, Statistics):
+                yield event
+
+    async def row_events(self) -> AsyncGenerator[list[Row] | Statistics, None]:
+        """Yields batches of records, and between them how far the query is, the totals last."""
         assert self._output.kind is OutputKind.ROWS, "this result is written as text: read chunks()"
         width = len(self.columns)
         decode = json.JSONDecoder(parse_float=_number_reader(self.columns)).decode
-        async for text in self._texts():
+        async for kind, text in self._frames():
+            if kind is not Frame.ROWS:
+                yield self.stats
+                continue
             rows = [decode(line) for line in bytes(text).decode().split("\n")[:-1]]
             yield [row if len(row) >= width else row + [None] * (width - len(row)) for row in rows]
-
-    async def _texts(self) -> AsyncIterator[memoryview]:
-        async for kind, text in self._frames():
-            if kind is Frame.ROWS:
-                yield text
 
     async def _frames(self) -> AsyncIterator[tuple[Frame, memoryview]]:
         while not self._is_ended:

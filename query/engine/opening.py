@@ -73,7 +73,7 @@ def open_input(request: Request, source: ByteSource, slot: Slot, cursor: duckdb.
         query = check(select, Documents(), sql=request.sql)
         documents = JsonReader(stream, request.input, _wanted(query, request))
         part = documents.fill(slot)
-        columns = query.outputs or (described(slot) if request.is_describe else _WHOLE)
+        columns = query.outputs or (described(slot) if request.is_describe else WHOLE)
         return Opened(query, documents, plain, _first(slot, part), _is_long(source), columns)
     reader = CsvReader(stream, request.input)
     if plain.start:
@@ -111,7 +111,7 @@ def _open_parquet(request: Request, source: ByteSource, slot: Slot, cursor: duck
 
 
 # What a JSON file without a known shape is described as.
-_WHOLE: Final = (Output("_1", Member(0, None, ())),)
+WHOLE: Final = (Output("_1", Member(0, None, ())),)
 
 
 def _first(slot: Slot, part: Part | None) -> tuple[Slot, Part] | None:

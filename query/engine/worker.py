@@ -20,11 +20,12 @@ from query.dialect.nodes import Type
 from query.engine.connection import Interrupted, Limits, connect
 from query.engine.execution import Execution, Job, Stopped
 from query.engine.frames import Frame, receive, rows_head, send
-from query.engine.opening import open_input
+from query.engine.opening import WHOLE, open_input
 from query.engine.request import Request
 from query.engine.sources import RemoteSource
 from query.errors import QueryError
 from query.readers import SLOT_BYTES, Slot
+from query.records import header_text
 from query.streams import ByteSource, LocalSource
 
 _FILES_MAX: Final = 64
@@ -134,6 +135,10 @@ class Worker:
             }
             return json.dumps(statistics).encode()
 
+        if request.output.header:
+            if opened.columns is WHOLE:
+                raise QueryError("InvalidRequestParameter", "name the columns: those of * over JSON are not known")
+            sink(0, memoryview(header_text(opened.columns, request.output).encode()))
         job = Job(request.sql, opened.query, request.output, request.now)
         execution = Execution(job, opened.reader, self._cursors, sink, lambda: self._send(Frame.PROGRESS, counts()))
         running.execution = execution

@@ -34,8 +34,9 @@ from domain.upload import NewUpload, Upload, UploadStatus
 from domain.user import User
 from services.accounts import IssuedSession
 from services.files import UNCHANGED, FileChanges, FilePage, FileQuery
-from services.queries import Column, End, FileSchema, Format, Rows, SelectResult, Stats
+from services.queries import Column, End, FileSchema, Rows, SelectResult, Stats
 from services.queries import Progress as ScanProgress
+from services.reading import Format
 from services.uploads import Progress
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -369,7 +370,7 @@ class FakeQueries:
     """Answers every statement with two rows; a statement that says WRONG is refused as SQL is."""
 
     ROWS: list[list[Any]] = [["00501", None], [2**60, 1.5]]
-    STATS = Stats(bytes_scanned=100, bytes_returned=20, rows_returned=2, elapsed_ms=3)
+    STATS = Stats(bytes_scanned=100, bytes_processed=100, bytes_returned=20, rows_returned=2, elapsed_ms=3)
 
     async def select(self, caller: Principal, file_id: FileId, query: Any, *, limit: int) -> SelectResult:
         require(caller, Action.QUERY_FILE)
@@ -383,7 +384,7 @@ class FakeQueries:
     ) -> AsyncGenerator[Rows | ScanProgress | End, None]:
         require(caller, Action.QUERY_FILE)
         yield Rows(self._columns(), self.ROWS[:1])
-        yield ScanProgress(50, 100)
+        yield ScanProgress(replace(self.STATS, bytes_scanned=50), 100)
         if "WRONG" in query.sql:
             raise SqlInvalid("there is no column WRONG", sql_code="InvalidColumn")
         yield Rows(self._columns(), self.ROWS[1:])

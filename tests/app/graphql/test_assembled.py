@@ -284,6 +284,8 @@ async def test_sql_over_a_file_that_was_uploaded(tmp_path: Path) -> None:
     assert wrong["errors"][0]["extensions"]["sqlCode"]
     told = [content["data"]["selectRows"] for kind, content in events_of(frames.text) if kind == "next"]
     assert told == [
+        {"__typename": "SqlRows", "rows": []},
         {"__typename": "SqlRows", "rows": [["ben"]]},
+        {"__typename": "SqlProgress"},
         {"__typename": "SqlEnd", "stats": {"rowsReturned": 1}},
     ]

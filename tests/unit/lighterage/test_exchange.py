@@ -22,6 +22,8 @@ class Cycle:
         self.more_body = more_body
         self.disconnected = False
         self.response_complete = False
+        self.chunked_encoding: bool | None = None
+        self.expected_content_length = 0
         self.transport = self
         self.written = b""
 

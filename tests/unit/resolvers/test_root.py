@@ -11,7 +11,7 @@ import domain.file
 import domain.principal
 import domain.tenant
 import services.files
-import services.queries
+import services.reading
 from domain.upload import UploadStatus as UploadStatusRecord
 from resolvers.root import build_schema, print_sdl
 from schema.enums import (
@@ -98,7 +98,7 @@ def test_upload_status_shows_all_but_assembling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "records"), [(FileOrderField, services.files.FileOrderField), (SqlFormat, services.queries.Format)]
+    ("ours", "records"), [(FileOrderField, services.files.FileOrderField), (SqlFormat, services.reading.Format)]
 )
 def test_enums_have_the_names_of_the_services(ours: type[Enum], records: type[Enum]) -> None:
     """One becomes the other by name."""

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import FileNotReady, NotFound, PermissionDenied, SqlInvalid, Unauthenticated
 from domain.file import FILES, FileStatus
 from domain.principal import GUEST, Scope
-from services.queries import Format, Select, format_of
+from services.reading import Format, Select, format_of
 
 COUNT = Select("SELECT COUNT(*) FROM S3Object")
 

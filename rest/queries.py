@@ -1,0 +1,164 @@
+"""
+SQL over a file: `POST /api/v1/files/{id}/query`.
+
+The result is streamed as CSV, as JSON lines, or as frames: one JSON object a line, that says which kind it is.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from enum import Enum
+from typing import Protocol
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.errors import InvalidValue, LighterageError
+from domain.ids import FileId
+from domain.principal import Principal
+from domain.problem import problem_document
+from rest.bodies import Field, as_object, count, flag, one_of, read_json, take, text
+from rest.callers import principal_of
+from rest.files import parse_file_id
+from rest.problems import STATUS_BY_CODE
+from rest.streaming import StreamResponse
+from services.queries import End, Progress, Rows, Stats
+from services.reading import Compression, Format, Header, OutputKind, QuoteFields, Reading, Select, Writing
+
+TRAILERS = {
+    "Query-Bytes-Scanned": "bytes_scanned",
+    "Query-Bytes-Processed": "bytes_processed",
+    "Query-Bytes-Returned": "bytes_returned",
+    "Query-Rows-Returned": "rows_returned",
+    "Query-Elapsed-Ms": "elapsed_ms",
+}
+"""What a query took, in fields after the body."""
+
+
+class ResultFormat(Enum):
+    CSV = "text/csv; charset=utf-8"
+    JSON = "application/x-ndjson"
+    FRAMES = "application/x-ndjson; profile=frames"
+
+
+class Queries(Protocol):
+    def select_text(
+        self, principal: Principal, file_id: FileId, query: Select, writing: Writing
+    ) -> AsyncGenerator[bytes | Progress | End, None]: ...
+    def select_rows(
+        self, principal: Principal, file_id: FileId, query: Select
+    ) -> AsyncGenerator[Rows | Progress | End, None]: ...
+
+
+def query_routes(queries: Queries) -> list[Route]:
+    """Make the route of SQL."""
+
+    async def query(request: Request) -> Response:
+        principal = principal_of(request)
+        file_id = parse_file_id(request.path_params["id"])
+        select, result, writing = _asked(await read_json(request))
+        headers = {"content-type": result.value, "cache-control": "no-store", "x-content-type-options": "nosniff"}
+        if result is ResultFormat.FRAMES:
+            return StreamResponse(_frames(queries.select_rows(principal, file_id, select)), headers)
+        chunks = _texts(queries.select_text(principal, file_id, select, writing))
+        return StreamResponse(chunks, headers, trailers=tuple(TRAILERS))
+
+    return [Route("/api/v1/files/{id}/query", query, methods=["POST"])]
+
+
+# ---- what is asked
+
+_SCAN_RANGE: Mapping[str, Field] = {"start": count, "end": count}
+_READING: Mapping[str, Field] = {
+    "format": one_of(Format),
+    "compression": one_of(Compression),
+    "header": one_of(Header),
+    "delimiter": text,
+    "record_delimiter": text,
+    "quote": text,
+    "escape": text,
+    "comment": text,
+    "allow_quoted_record_delimiter": flag,
+    "scan_range": lambda value, path: take(as_object(value, path), _SCAN_RANGE, path),
+}
+_WRITING: Mapping[str, Field] = {
+    "format": one_of(ResultFormat),
+    "header": flag,
+    "delimiter": text,
+    "record_delimiter": text,
+    "quote": text,
+    "escape": text,
+    "quote_fields": one_of(QuoteFields),
+}
+_QUERY: Mapping[str, Field] = {
+    "sql": text,
+    "input": lambda value, path: _reading(take(as_object(value, path), _READING, path)),
+    "output": lambda value, path: take(as_object(value, path), _WRITING, path),
+}
+
+
+def _asked(body: Mapping[str, object]) -> tuple[Select, ResultFormat, Writing]:
+    asked = take(body, _QUERY)
+    if "sql" not in asked:
+        raise InvalidValue("sql is missing", path=("sql",), reason="required")
+    output = asked.get("output", {})
+    result = output.pop("format", ResultFormat.CSV)
+    if result is ResultFormat.FRAMES and output:
+        raise InvalidValue("frames are JSON; nothing else can be chosen", path=("output", next(iter(output))))
+    kind = OutputKind.CSV if result is ResultFormat.CSV else OutputKind.JSON
+    return Select(asked["sql"], asked.get("input", Reading())), result, Writing(kind=kind, **output)
+
+
+def _reading(given: dict[str, object]) -> Reading:
+    scan_range = given.pop("scan_range", {})
+    assert isinstance(scan_range, dict)
+    return Reading(**given, start_byte=scan_range.get("start"), end_byte=scan_range.get("end"))  # type: ignore[arg-type]
+
+
+# ---- what comes out
+
+
+async def _texts(
+    events: AsyncGenerator[bytes | Progress | End, None],
+) -> AsyncGenerator[bytes | Mapping[str, str], None]:
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, bytes):
+                yield event
+            elif isinstance(event, End):
+                yield {name: str(getattr(event.stats, field)) for name, field in TRAILERS.items()}
+
+
+async def _frames(
+    events: AsyncGenerator[Rows | Progress | End, None],
+) -> AsyncGenerator[bytes | Mapping[str, str], None]:
+    has_begun = False
+    try:
+        async with aclosing(events):
+            async for event in events:
+                for frame in _frame(event, is_first=not has_begun):
+                    yield orjson.dumps(frame, option=orjson.OPT_APPEND_NEWLINE)
+                has_begun = True
+    except LighterageError as error:
+        if not has_begun:
+            raise
+        document = problem_document(error, status=STATUS_BY_CODE[error.code])
+        yield orjson.dumps({"error": document}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _frame(event: Rows | Progress | End, *, is_first: bool) -> list[dict[str, object]]:
+    if isinstance(event, Rows):
+        frames: list[dict[str, object]] = []
+        if is_first:
+            frames.append({"columns": [{"name": one.name, "type": one.type} for one in event.columns]})
+        if event.rows:
+            frames.append({"rows": event.rows})
+        return frames
+    if isinstance(event, Progress):
+        return [{"progress": _counts(event.stats) | {"bytes_total": event.bytes_total}}]
+    return [{"stats": _counts(event.stats)}]
+
+
+def _counts(stats: Stats) -> dict[str, int]:
+    return {field: getattr(stats, field) for field in TRAILERS.values()}
