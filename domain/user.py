@@ -46,7 +46,9 @@ class Session:
     One log-in, kept alive by refresh tokens that are good for one use each.
 
     Attributes:
-        secret_hash: SHA-256 of the refresh token that is good now, hex.
+        secret_hash: SHA-256 of the secret of the refresh token that is good now, hex.
+        family_hash: SHA-256 of what all refresh tokens of this log-in have in common, hex. Who knows it once held one.
+            Empty, and so nobody's, in log-ins of before there was one: they end with their access token.
         is_revoked: By log-out, or because a used refresh token came again.
     """
 
@@ -56,6 +58,7 @@ class Session:
     secret_hash: str
     created_at: datetime
     expires_at: datetime
+    family_hash: str = ""
     is_revoked: bool = False
     tenant_id: str = SYSTEM
     revision: int = 0

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
+from adapters.limits.memory import MemoryRateLimits
 from adapters.locks.leases import LeaseLocks
 from adapters.locks.machine import MachineLocks
 from adapters.records.sqlite import SqliteRecords
@@ -30,6 +31,7 @@ from domain.event import FILE_EVENTS
 from domain.file import FILES
 from domain.ids import SYSTEM
 from domain.lock import LEASES, LockManager
+from domain.rate import parse_rate
 from domain.records import Kind, Records
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
 from domain.upload import UPLOADS
@@ -53,6 +55,7 @@ from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
 from services.queries import QueryService
 from services.tenants import TenantService
+from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config
@@ -159,6 +162,7 @@ async def open_product(
                 passwords=passwords or PasswordHasher(),
                 tokens=tokens,
                 clock=clock,
+                throttle=_throttle(settings, clock),
                 rules=SessionRules(
                     access_lifetime=timedelta(minutes=settings.access_token_minutes),
                     refresh_lifetime=timedelta(days=settings.refresh_token_days),
@@ -237,6 +241,11 @@ async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _throttle(settings: Settings, clock: Clock) -> Throttle:
+    rates = Rates(log_in=parse_rate(settings.log_in_rate), address=parse_rate(settings.address_rate))
+    return Throttle(MemoryRateLimits(clock=clock), rates)
 
 
 def _upload_config(settings: Settings) -> Config:

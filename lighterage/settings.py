@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
 
 from domain.errors import InvalidValue
+from domain.rate import parse_rate
 from domain.user import parse_email
 
 PREFIX = "LIGHTERAGE_"
@@ -36,6 +37,14 @@ def _email(text: str) -> str:
         raise ValueError(error.message) from error
 
 
+def _rate(text: str) -> str:
+    try:
+        parse_rate(text)
+    except InvalidValue as error:
+        raise ValueError(error.message) from error
+    return text
+
+
 def _mongo_url(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("a MongoDB URL starts with mongodb:// or mongodb+srv://")
@@ -47,6 +56,7 @@ def _setting(default: Any, meaning: str, *, names: tuple[str, ...] = (), **bound
 
 
 HttpAddress = Annotated[str, AfterValidator(_url)]
+RateText = Annotated[str, AfterValidator(_rate)]
 
 
 class Settings(BaseModel):
@@ -134,6 +144,15 @@ class Settings(BaseModel):
 
     access_token_minutes: int = _setting(15, "How long an access token is good.", ge=1, le=24 * 60)
     refresh_token_days: int = _setting(30, "How long a log-in lasts without use.", ge=1, le=365)
+    log_in_rate: RateText = _setting(
+        "10/15m", "Wrong log-ins with one name from one address, then 429; as `10/15m`, `5/h` or `off`."
+    )
+    address_rate: RateText = _setting("300/15m", "Log-ins and refreshes from one address together.")
+    trusted_proxies: str = _setting(
+        "",
+        "Proxies in front of this server, addresses or networks separated by commas: their `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed. Not set: none, and behind a proxy all clients are one address.",
+    )
     event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)
 
     graphql: bool = _setting(True, "Serve `/graphql` and `/graphiql`.")

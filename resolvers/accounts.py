@@ -66,7 +66,9 @@ async def refresh_token(
 ) -> RefreshTokenPayload | None:
     try:
         tenant_id: TenantId | None = None if input.tenant_id is None else parse_tenant_id(input.tenant_id)
-        issued = await info.context.services.accounts.refresh(input.refresh_token, tenant_id=tenant_id)
+        issued = await info.context.services.accounts.refresh(
+            input.refresh_token, client=info.context.client, tenant_id=tenant_id
+        )
     except LighterageError as error:
         return RefreshTokenPayload(user_errors=refusal(error))
     return RefreshTokenPayload(session=session(issued))

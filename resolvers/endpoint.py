@@ -198,7 +198,13 @@ class GraphQLEndpoint:
             if prepared.is_subscription:
                 message = f"a subscription needs a WebSocket, or Accept: {EVENT_STREAM}"
                 return _refusal(refused(ErrorCode.BAD_REQUEST, message), media, status=400)
-            return _response(await self._engine.execute(prepared, context), media)
+            answer = await self._engine.execute(prepared, context)
+            seconds = _seconds_to_wait(answer)
+            if seconds is None:
+                return _response(answer, media)
+            # RFC 6585, 4: "The response representations SHOULD include details explaining the condition, and MAY
+            # include a Retry-After header": proxies and clients that know no GraphQL slow down by these.
+            return _response(answer, media, status=429, headers={"Retry-After": str(seconds)})
         except Refused as error:
             # GraphQL over HTTP, 6.4.1: with application/json "the server SHOULD use the 200 status code" for a request
             # that is well-formed; with application/graphql-response+json it says what happened.
@@ -305,6 +311,15 @@ def _response(
 ) -> Response:
     media_type = f"{media}; charset=utf-8"
     return Response(encode(content), status, headers={**_HEADERS, **(headers or {}), "Content-Type": media_type})
+
+
+def _seconds_to_wait(answer: Mapping[str, Any]) -> int | None:
+    """Give for how long to wait where nothing of the request was done because it came too often."""
+    if any(value is not None for value in (answer["data"] or {}).values()):
+        return None
+    codes = [error["extensions"] for error in answer.get("errors", ())]
+    waits = [one.get("retryAfterSeconds", 1) for one in codes if one["code"] == ErrorCode.RATE_LIMITED.value]
+    return max(waits, default=None)
 
 
 def _refusal(error: Refused, media: str | None, *, status: int, headers: Mapping[str, str] | None = None) -> Response:

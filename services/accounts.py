@@ -29,6 +29,7 @@ from domain.tenant import (
     slug_of,
 )
 from domain.user import SESSIONS, USERS, Session, User, parse_email, parse_username
+from services.throttling import Throttle
 
 MEMBERSHIPS_MAX = 100
 REFRESH_BYTES = 32
@@ -64,6 +65,25 @@ class IssuedSession:
 
 
 @dataclass(frozen=True, slots=True)
+class _RefreshToken:
+    """
+    A refresh token as it was sent, `session.family.secret`.
+
+    The family is the same in every token of a session and tells that it was once ours; the secret is new in each.
+    """
+
+    session_id: SessionId
+    family: str
+    secret: str
+
+    def is_of(self, session: Session) -> bool:
+        return hmac.compare_digest(session.family_hash, _hash(self.family))
+
+    def is_newest_of(self, session: Session) -> bool:
+        return hmac.compare_digest(session.secret_hash, _hash(self.secret))
+
+
+@dataclass(frozen=True, slots=True)
 class SavedUser:
     user: User
     tenant: Tenant
@@ -78,6 +98,7 @@ class AccountService:
         passwords: PasswordHasher,
         tokens: TokenService,
         clock: Clock,
+        throttle: Throttle,
         rules: SessionRules,
     ) -> None:
         self._records = records
@@ -88,6 +109,7 @@ class AccountService:
         self._passwords = passwords
         self._tokens = tokens
         self._clock = clock
+        self._throttle = throttle
         self._rules = rules
         self._checked: OrderedDict[str, tuple[Principal, float, datetime]] = OrderedDict()
 
@@ -154,26 +176,31 @@ class AccountService:
 
         Raises:
             InvalidCredentials: In the same words and time, whichever of the two is wrong.
+            RateLimited: Too many wrong ones came before, or too much from this client.
         """
+        await self._throttle.log_in(identifier, client=client)
         user = await self._find_user(identifier)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
             raise InvalidCredentials
+        await self._throttle.logged_in(identifier, client=client)
         memberships = await self.memberships_of(UserId(user.id))
         tenant = memberships[0][1] if memberships else None
         return await self._begin(user, tenant)
 
-    async def refresh(self, refresh_token: str, *, tenant_id: TenantId | None = None) -> IssuedSession:
+    async def refresh(self, refresh_token: str, *, client: str, tenant_id: TenantId | None = None) -> IssuedSession:
         """
         Swap a refresh token for a new pair, if wanted in another tenant of the user's.
 
-        A token that comes a second time was stolen, or its thief's was: the whole session ends.
+        A token that comes a second time was stolen, or its thief's was: the whole session ends. Only who once held a
+        token of the session can bring that about: a stranger who knows its id has not its family's secret.
         """
-        session_id, _, secret = refresh_token.partition(".")
-        session = await self._session(SessionId(session_id))
-        if session is None or session.is_revoked:
+        await self._throttle.address(client)
+        token = _parse_refresh(refresh_token)
+        session = await self._session(token.session_id)
+        if session is None or session.is_revoked or not token.is_of(session):
             raise TokenInvalid("the session has ended")
-        if not hmac.compare_digest(session.secret_hash, _hash(secret)):
+        if not token.is_newest_of(session):
             await self._revoke(session)
             raise TokenInvalid("this refresh token was used before; the session has been ended")
         if self._clock.now() >= session.expires_at:
@@ -182,13 +209,13 @@ class AccountService:
         if not user.is_active:
             raise TokenInvalid("the account is switched off")
         tenant = await self._chosen_tenant(session, tenant_id)
-        return await self._continue(session, user, tenant)
+        return await self._continue(session, token, user, tenant)
 
     async def log_out(self, refresh_token: str, *, everywhere: bool = False) -> None:
         """End the token's session, or every one of its user; a token that is no good is no fault."""
-        session_id, _, secret = refresh_token.partition(".")
-        session = await self._session(SessionId(session_id))
-        if session is None or not hmac.compare_digest(session.secret_hash, _hash(secret)):
+        token = _parse_refresh(refresh_token)
+        session = await self._session(token.session_id)
+        if session is None or not token.is_of(session):
             return
         ended = [session]
         if everywhere:
@@ -198,9 +225,10 @@ class AccountService:
 
     async def _begin(self, user: User, tenant: Tenant | None) -> IssuedSession:
         now = self._clock.now()
-        secret = secrets.token_urlsafe(REFRESH_BYTES)
+        family, secret = secrets.token_urlsafe(REFRESH_BYTES), secrets.token_urlsafe(REFRESH_BYTES)
         session = Session(
             id=new_session_id(now),
+            family_hash=_hash(family),
             user_id=UserId(user.id),
             in_tenant=TenantId(tenant.id) if tenant else None,
             secret_hash=_hash(secret),
@@ -208,9 +236,11 @@ class AccountService:
             expires_at=now + self._rules.refresh_lifetime,
         )
         await self._sessions.add(session)
-        return await self._issue(session, secret, user, tenant)
+        return await self._issue(session, f"{session.id}.{family}.{secret}", user, tenant)
 
-    async def _continue(self, session: Session, user: User, tenant: Tenant | None) -> IssuedSession:
+    async def _continue(
+        self, session: Session, token: _RefreshToken, user: User, tenant: Tenant | None
+    ) -> IssuedSession:
         secret = secrets.token_urlsafe(REFRESH_BYTES)
         renewed = replace(
             session,
@@ -222,9 +252,9 @@ class AccountService:
             await self._sessions.save(renewed, expected_revision=session.revision)
         except Conflict as error:
             raise TokenInvalid("this refresh token is being used by another request") from error
-        return await self._issue(renewed, secret, user, tenant)
+        return await self._issue(renewed, f"{session.id}.{token.family}.{secret}", user, tenant)
 
-    async def _issue(self, session: Session, secret: str, user: User, tenant: Tenant | None) -> IssuedSession:
+    async def _issue(self, session: Session, refresh_token: str, user: User, tenant: Tenant | None) -> IssuedSession:
         session_id, user_id = SessionId(session.id), UserId(user.id)
         access_token, expires_at = self._tokens.issue_access(
             user_id=user_id,
@@ -235,7 +265,6 @@ class AccountService:
         )
         role = await self._role(user_id, session.in_tenant)
         principal = Principal(user_id, session.in_tenant, role, ALL_SCOPES, session_id)
-        refresh_token = f"{session.id}.{secret}"
         return IssuedSession(access_token, expires_at, refresh_token, session.expires_at, user, tenant, principal)
 
     async def _revoke(self, session: Session) -> None:
@@ -390,6 +419,12 @@ class AccountService:
 def _refuse_capability(principal: Principal) -> None:
     if principal.upload_id is not None:
         raise PermissionDenied("this token is good for one upload only")
+
+
+def _parse_refresh(text: str) -> _RefreshToken:
+    session_id, _, rest = text.partition(".")
+    family, _, secret = rest.partition(".")
+    return _RefreshToken(SessionId(session_id), family, secret)
 
 
 def _hash(secret: str) -> str:

@@ -67,7 +67,7 @@ async def test_tenant_cannot_be_chosen_by_a_stranger(world, anna, bert):
     with pytest.raises(NotFound):
         await services.tenants.usage(bert.principal, anna.tenant_id)
     with pytest.raises(NotFound):
-        await services.accounts.refresh(bert.session.refresh_token, tenant_id=TenantId(anna.tenant_id))
+        await services.accounts.refresh(bert.session.refresh_token, client="test", tenant_id=TenantId(anna.tenant_id))
 
 
 async def test_users_of_another_tenant_are_not_told(world, anna, bert):

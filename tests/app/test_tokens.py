@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import InvalidCredentials, PermissionDenied, TokenExpired, TokenInvalid
+from domain.errors import InvalidCredentials, PermissionDenied, RateLimited, TokenExpired, TokenInvalid
 from domain.ids import UploadId
 from domain.upload import NewUpload
 from domain.user import USERS
@@ -60,7 +60,7 @@ async def test_log_in_survives_half_a_surrogate(accounts):
     with pytest.raises(InvalidCredentials):
         await accounts.log_in("anna@example.org", "\ud800", client="test")
     with pytest.raises(TokenInvalid):
-        await accounts.refresh(f"session_{'0' * 26}.\ud800")
+        await accounts.refresh(f"session_{'0' * 26}.\ud800", client="test")
 
 
 async def test_user_who_is_switched_off_cannot_log_in(accounts):
@@ -68,6 +68,57 @@ async def test_user_who_is_switched_off_cannot_log_in(accounts):
     await accounts.save_user("anna@example.org", PASSWORD, is_active=False)
     with pytest.raises(InvalidCredentials):
         await accounts.log_in("anna@example.org", PASSWORD, client="test")
+
+
+async def bad_log_ins(accounts, identifier, count, *, client="test") -> list[type[BaseException]]:
+    """Try with a wrong password, all at once; gives how each was refused."""
+    tries = [accounts.log_in(identifier, "wrong password", client=client) for _ in range(count)]
+    return [type(outcome) for outcome in await asyncio.gather(*tries, return_exceptions=True)]
+
+
+@pytest.mark.parametrize("identifier", ["anna@example.org", "nobody@example.org"])
+async def test_twenty_bad_log_ins_are_too_many_R000_9(world, accounts, identifier):
+    """For known and unknown names alike, also when all come at once; then even the right password must wait."""
+    outcomes = await bad_log_ins(accounts, identifier, 20)
+
+    assert [InvalidCredentials] * 10 + [RateLimited] * 10 == sorted(outcomes, key=lambda one: one.__name__)
+    with pytest.raises(RateLimited) as caught:
+        await accounts.log_in(identifier.upper(), PASSWORD, client="test")
+    assert 90 == caught.value.retry_after_seconds
+    world.clock.advance(seconds=90)
+    assert [InvalidCredentials] == await bad_log_ins(accounts, identifier, 1)
+
+
+async def test_stranger_cannot_lock_anybody_out(accounts, anna):
+    """The owner of the name comes from another address."""
+    await bad_log_ins(accounts, "anna@example.org", 20, client="stranger")
+
+    assert (await accounts.log_in("anna@example.org", PASSWORD, client="home")).user.id == anna.principal.user_id
+
+
+async def test_right_log_in_begins_the_count_anew(accounts):
+    """Nine slips, then it went; the next slip is the first."""
+    await bad_log_ins(accounts, "anna@example.org", 9)
+    await accounts.log_in("anna@example.org", PASSWORD, client="test")
+
+    assert [InvalidCredentials] * 10 == await bad_log_ins(accounts, "anna@example.org", 10)
+
+
+async def test_one_address_has_a_limit_whatever_the_names(world, accounts, anna):
+    """Names can be made up without end."""
+    refusals = {RateLimited: 0}
+    for number in range(310):
+        try:
+            await accounts.refresh(f"session_{number}.x.y", client="stranger")
+        except RateLimited:
+            refusals[RateLimited] += 1
+        except TokenInvalid:
+            pass
+    with pytest.raises(RateLimited):
+        await accounts.log_in("anna@example.org", PASSWORD, client="stranger")
+
+    assert 10 == refusals[RateLimited]
+    assert await accounts.refresh(anna.session.refresh_token, client="home")
 
 
 # ---- access tokens
@@ -99,7 +150,7 @@ async def test_changed_password_ends_every_session_R000_10(world, accounts, anna
 
     assert await status_of(world, anna.session.access_token) == 401
     with pytest.raises(TokenInvalid):
-        await accounts.refresh(anna.session.refresh_token)
+        await accounts.refresh(anna.session.refresh_token, client="test")
     with pytest.raises(InvalidCredentials):
         await accounts.log_in("anna@example.org", PASSWORD, client="test")
 
@@ -121,27 +172,39 @@ async def test_strange_authorization_is_refused_not_stumbled_over(world, header)
 
 async def test_refresh_gives_a_new_pair_and_takes_the_old(accounts, anna):
     """Each refresh token is good once."""
-    renewed = await accounts.refresh(anna.session.refresh_token)
+    renewed = await accounts.refresh(anna.session.refresh_token, client="test")
 
     assert anna.session.refresh_token != renewed.refresh_token
     assert anna.principal == renewed.principal
-    assert (await accounts.refresh(renewed.refresh_token)).principal == anna.principal
+    assert (await accounts.refresh(renewed.refresh_token, client="test")).principal == anna.principal
 
 
 async def test_refresh_token_that_comes_twice_ends_the_session(world, accounts, anna):
     """It was stolen, or its thief's was: both must log in again."""
-    renewed = await accounts.refresh(anna.session.refresh_token)
+    renewed = await accounts.refresh(anna.session.refresh_token, client="test")
     with pytest.raises(TokenInvalid):
-        await accounts.refresh(anna.session.refresh_token)
+        await accounts.refresh(anna.session.refresh_token, client="test")
     with pytest.raises(TokenInvalid):
-        await accounts.refresh(renewed.refresh_token)
+        await accounts.refresh(renewed.refresh_token, client="test")
 
     assert await status_of(world, renewed.access_token) == 401
 
 
+async def test_stranger_who_knows_a_sessions_id_cannot_end_it(world, accounts, anna):
+    """An id is no secret: it stands in every access token and in logs."""
+    session_id, family, secret = anna.session.refresh_token.split(".")
+    for wrong in ("", "x", f"x.{secret}", f"{secret}.{family}", secret):
+        with pytest.raises(TokenInvalid):
+            await accounts.refresh(f"{session_id}.{wrong}", client="stranger")
+        await accounts.log_out(f"{session_id}.{wrong}", everywhere=True)
+
+    assert await status_of(world, anna.session.access_token) == 404
+    assert (await accounts.refresh(anna.session.refresh_token, client="test")).principal == anna.principal
+
+
 async def test_two_refreshes_at_once_have_one_winner(accounts, anna):
     """Compare and set: two pairs of one token would be two sessions."""
-    tries = [accounts.refresh(anna.session.refresh_token) for _ in range(5)]
+    tries = [accounts.refresh(anna.session.refresh_token, client="test") for _ in range(5)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
 
     assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) <= 1
@@ -152,14 +215,14 @@ async def test_refresh_token_ends_with_its_time(world, accounts, anna):
     """Thirty days without use."""
     world.clock.advance(seconds=30 * 86400)
     with pytest.raises(TokenExpired):
-        await accounts.refresh(anna.session.refresh_token)
+        await accounts.refresh(anna.session.refresh_token, client="test")
 
 
 @pytest.mark.parametrize("token", ["", ".", "x", "session_x.y", f"session_{'0' * 26}.secret"])
 async def test_refresh_token_that_is_none_is_refused(accounts, token):
     """Without a word about why."""
     with pytest.raises(TokenInvalid):
-        await accounts.refresh(token)
+        await accounts.refresh(token, client="test")
 
 
 async def test_log_out_ends_the_session_at_once_R000_10(world, accounts, anna):
@@ -169,7 +232,7 @@ async def test_log_out_ends_the_session_at_once_R000_10(world, accounts, anna):
 
     assert (await status_of(world, anna.session.access_token), await status_of(world, other.access_token)) == (401, 404)
     with pytest.raises(TokenInvalid):
-        await accounts.refresh(anna.session.refresh_token)
+        await accounts.refresh(anna.session.refresh_token, client="test")
 
 
 async def test_log_out_everywhere_ends_every_session(world, accounts, anna, bert):

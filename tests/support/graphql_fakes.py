@@ -123,7 +123,7 @@ class FakeAccounts:
         later = NOW + timedelta(minutes=15)
         return IssuedSession(name, later, f"refresh {name}", later, who, tenant, principal(name))
 
-    async def refresh(self, refresh_token: str, *, tenant_id: TenantId | None = None) -> IssuedSession:
+    async def refresh(self, refresh_token: str, *, client: str, tenant_id: TenantId | None = None) -> IssuedSession:
         name = refresh_token.removeprefix("refresh ")
         if name not in ROLES:
             raise TokenInvalid("the session has ended")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
+from adapters.limits.memory import MemoryRateLimits
 from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
@@ -31,6 +32,7 @@ from services.accounts import AccountService, SessionRules
 from services.concatenating import Concatenator
 from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
+from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
 from tests.support.product import NOON, FakeBody, FakeClock, body, sha256
 
@@ -186,6 +188,7 @@ class Rig:
             passwords=PasswordHasher(memory_kib=8, rounds=1),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
             clock=self.clock,
+            throttle=Throttle(MemoryRateLimits(clock=self.clock), Rates(log_in=None, address=None)),
             rules=SessionRules(),
         )
         self._users += 1

@@ -289,3 +289,17 @@ async def test_sql_over_a_file_that_was_uploaded(tmp_path: Path) -> None:
         {"__typename": "SqlProgress"},
         {"__typename": "SqlEnd", "stats": {"rowsReturned": 1}},
     ]
+
+
+async def test_too_many_log_ins_are_429_with_the_time_to_wait_R000_9(product: Product) -> None:
+    """For clients that know GraphQL, and for proxies and scripts that do not."""
+    client = Client(build_app(product))  # type: ignore[arg-type]
+    query = "mutation ($input: LogInInput!) { logIn(input: $input) { session { accessToken } userErrors { code } } }"
+    body = {"query": query, "variables": {"input": {"email": "anna", "password": "wrong"}}}
+    answers = [await client.send(json=body) for _ in range(20)]
+
+    assert [200] * 10 + [429] * 10 == [answer.status_code for answer in answers]
+    assert answers[9].json()["data"]["logIn"]["userErrors"] == [{"code": "INVALID_CREDENTIALS"}]
+    assert answers[19].headers["retry-after"] == "90"
+    [error] = answers[19].json()["errors"]
+    assert (error["extensions"]["code"], error["extensions"]["retryAfterSeconds"]) == ("RATE_LIMITED", 90)

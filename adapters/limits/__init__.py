@@ -1,0 +1,1 @@
+"""Counters of tries: in this process's memory."""
