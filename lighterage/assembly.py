@@ -254,6 +254,7 @@ def _upload_config(settings: Settings) -> Config:
         public_url=settings.public_url,
         cors_origins=_origins(settings),
         idle_timeout_seconds=settings.body_idle_seconds,
+        rate_min_bytes_per_second=settings.body_rate_min,
     )
 
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from lighterage.assembly import Product, build_app, open_product, running_jobs
 from lighterage.exchange import Exchange
+from lighterage.heads import HeadBounds, bounded_by, parse_hosts
 from lighterage.settings import Settings, SettingsError
 
 BACKLOG = 2048
@@ -102,7 +103,7 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
 
             config = uvicorn.Config(
                 Exchange(build_app(product, stopping=stopping)),
-                http="httptools",
+                http=bounded_by(_head_bounds(settings)),
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,
                 ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
@@ -121,6 +122,14 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
             )
             async with running_jobs(product):
                 await server.serve(sockets=[listening])
+
+
+def _head_bounds(settings: Settings) -> HeadBounds:
+    return HeadBounds(
+        bytes_max=settings.head_kib_max * 1024,
+        seconds=settings.head_seconds,
+        hosts=parse_hosts(settings.allowed_hosts),
+    )
 
 
 def run(settings: Settings, *, greet: Callable[[Product, str | None], None]) -> None:

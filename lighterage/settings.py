@@ -135,6 +135,16 @@ class Settings(BaseModel):
     body_idle_seconds: float = _setting(
         60, "A request of which nothing comes for so long is ended; what came is kept.", gt=0, le=3600
     )
+    body_rate_min: int = _setting(
+        64, "A body that stays slower than so many bytes a second for `LIGHTERAGE_BODY_IDLE_SECONDS` is idle too.", ge=0
+    )
+    head_seconds: float = _setting(20, "A request's head must be there in so long a time.", gt=0, le=3600)
+    head_kib_max: int = _setting(
+        64, "Header fields of one request at most; 64 KiB name 1,500 uploads to be joined.", ge=8, le=4096
+    )
+    allowed_hosts: str = _setting(
+        "*", "Hosts that requests may be meant for, without port, separated by commas; `*` for any."
+    )
     fsync: bool = _setting(
         True,
         "Wait for the disk before acknowledging. Off, acknowledged bytes survive a killed process, not a power cut.",

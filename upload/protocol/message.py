@@ -10,7 +10,7 @@ from domain.errors import LengthExceeded
 Field = tuple[bytes, bytes]
 """A header line, its name in lower case."""
 
-_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)  # as many as the parser lets pass
 _BODY_LENGTH_UNKNOWN_VERSIONS = frozenset({"2", "3"})
 
 
@@ -93,4 +93,5 @@ def parse_body_length(headers: Headers, *, http_version: str) -> int | None:
     length = headers.find(b"content-length")
     if length is None:
         return None if http_version in _BODY_LENGTH_UNKNOWN_VERSIONS else 0
+    length = length.strip(" \t")
     return int(length) if _DIGITS.fullmatch(length) else None

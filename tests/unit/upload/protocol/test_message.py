@@ -23,6 +23,8 @@ def test_repeated_field_is_one_list():
         ([(b"content-length", b"7")], "2", 7),
         ([(b"transfer-encoding", b"chunked")], "1.1", None),
         ([(b"content-length", b"7"), (b"transfer-encoding", b"chunked")], "1.1", None),
+        ([(b"content-length", b"7 ")], "1.1", 7),
+        ([(b"content-length", b"18446744073709551615")], "1.1", 2**64 - 1),
         ([(b"content-length", b"+7")], "1.1", None),
         ([(b"content-length", b"7"), (b"content-length", b"7")], "1.1", None),
         ([(b"content-length", b"9" * 5000)], "1.1", None),
