@@ -50,7 +50,7 @@ def _is_text(password: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in password)
 
 
-def check_password(password: str) -> None:
+def check_password(password: str, *, field: str = "password") -> None:
     """
     Hold a new password to the policy: length, and not one character over and over.
 
@@ -59,11 +59,9 @@ def check_password(password: str) -> None:
     """
     if len(password) < PASSWORD_LENGTH_MIN:
         message = f"a password has at least {PASSWORD_LENGTH_MIN} characters"
-        raise InvalidValue(message, path=("password",), reason="password_too_weak")
+        raise InvalidValue(message, path=(field,), reason="password_too_weak")
     if len(password) > PASSWORD_LENGTH_MAX:
         message = f"a password has at most {PASSWORD_LENGTH_MAX} characters"
-        raise InvalidValue(message, path=("password",), reason="too_long")
+        raise InvalidValue(message, path=(field,), reason="too_long")
     if len(set(password)) < 4:
-        raise InvalidValue(
-            "this password repeats the same few characters", path=("password",), reason="password_too_weak"
-        )
+        raise InvalidValue("this password repeats the same few characters", path=(field,), reason="password_too_weak")

@@ -72,6 +72,26 @@ class InvalidCredentials(Unauthenticated):
         super().__init__("the user name or the password is wrong")
 
 
+class EmailNotVerified(LighterageError):
+    """The password is right, but nobody has shown yet that the e-mail address is theirs."""
+
+    code = "email_not_verified"
+    hint = "Open the link in the mail that you were sent, or ask for another."
+
+    def __init__(self) -> None:
+        super().__init__("the e-mail address has not been confirmed yet")
+
+
+class SignUpDisabled(LighterageError):
+    """Strangers may not make accounts on this server."""
+
+    code = "sign_up_disabled"
+    hint = "Ask whoever runs the server for an account."
+
+    def __init__(self) -> None:
+        super().__init__("accounts are made by whoever runs this server")
+
+
 class PermissionDenied(LighterageError):
     """The caller is known, but may not do this."""
 

@@ -63,6 +63,10 @@ def new_event_id(now: datetime) -> EventId:
     return EventId("event_" + _encode(_uuid7(now)))
 
 
+def new_audit_id(now: datetime) -> str:
+    return "audit_" + _encode(_uuid7(now))
+
+
 def new_upload_id() -> UploadId:
     return UploadId("upload_" + _encode(secrets.randbits(128)))
 

@@ -23,6 +23,8 @@ class User:
         email: Lower case, unique; None for users made by name alone.
         password_hash: In the hash's own self-describing form.
         is_active: False stops log-ins and tokens that are out already.
+        tenant_wish: What a tenant of their own shall be called once the e-mail address is confirmed; None for users who
+            have one, or were asked into another's.
     """
 
     id: str
@@ -33,6 +35,7 @@ class User:
     name: str | None = None
     is_active: bool = True
     email_verified_at: datetime | None = None
+    tenant_wish: str | None = None
     tenant_id: str = SYSTEM
     revision: int = 0
 
@@ -94,6 +97,19 @@ def parse_email(text: str) -> str:
     if len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email):
         raise InvalidValue("this is not an e-mail address", path=("email",))
     return email
+
+
+def parse_name(text: str, *, field: str) -> str:
+    """
+    Check a name for people, of a user or a tenant.
+
+    Raises:
+        InvalidValue: It is empty, too long, or has control characters in it.
+    """
+    name = text.strip()
+    if not 0 < len(name) <= NAME_LENGTH_MAX or not name.isprintable():
+        raise InvalidValue(f"a name has 1 to {NAME_LENGTH_MAX} printable characters", path=(field,))
+    return name
 
 
 def parse_username(text: str) -> str:

@@ -21,9 +21,11 @@ from adapters.events.local import LocalEvents
 from adapters.limits.memory import MemoryRateLimits
 from adapters.locks.leases import LeaseLocks
 from adapters.locks.machine import MachineLocks
+from adapters.mail.outbox import Outbox
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, new_private_key
+from domain.audit import AUDIT_EVENTS
 from domain.blob import BlobKey, BlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
@@ -31,9 +33,11 @@ from domain.event import FILE_EVENTS
 from domain.file import FILES
 from domain.ids import SYSTEM
 from domain.lock import LEASES, LockManager
+from domain.mail import Mail
 from domain.rate import parse_rate
 from domain.records import Kind, Records
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
+from domain.ticket import TICKETS
 from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
@@ -42,6 +46,7 @@ from lighterage.settings import Settings, SettingsError, revealed
 from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
+from rest.accounts import account_routes
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
@@ -49,11 +54,14 @@ from rest.problems import handle_crash, handle_fault, handle_http_exception
 from rest.queries import query_routes
 from services import Services
 from services.accounts import AccountService, SessionRules
+from services.audit import AuditLog
 from services.concatenating import Concatenator
 from services.files import FileService
 from services.finishing import Finisher
+from services.mailing import Postman
 from services.maintenance import MaintenanceService, Retention
 from services.queries import QueryService
+from services.registration import RegistrationRules, RegistrationService
 from services.tenants import TenantService
 from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
@@ -66,6 +74,8 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     USERS,
     SESSIONS,
+    TICKETS,
+    AUDIT_EVENTS,
     SIGNING_KEYS,
     TENANTS,
     MEMBERSHIPS,
@@ -91,6 +101,7 @@ class Product:
     records: Records
     blobs: BlobStore
     tokens: TokenService
+    postman: Postman
     services: Services
     maintenance: MaintenanceService
 
@@ -116,6 +127,7 @@ async def open_product(
     address: str = "",
     clock: Clock | None = None,
     passwords: PasswordHasher | None = None,
+    mail: Mail | None = None,
     with_sql: bool = True,
 ) -> AsyncGenerator[Product, None]:
     """
@@ -123,6 +135,7 @@ async def open_product(
 
     Args:
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
+        mail: Takes the letters, instead of what the settings name.
         with_sql: Start the processes that run SQL; commands that need none do without.
 
     Raises:
@@ -156,16 +169,35 @@ async def open_product(
                 public_url=f"{public_url}{UPLOADS_PATH}",
             ),
         )
+        audit, throttle = AuditLog(records=records, clock=clock), _throttle(settings, clock)
+        passwords = passwords or PasswordHasher()
+        postman = Postman(mail or _mail(settings, clock))
+        stack.push_async_callback(postman.close)
+        accounts = AccountService(
+            records=records,
+            passwords=passwords,
+            tokens=tokens,
+            clock=clock,
+            throttle=throttle,
+            audit=audit,
+            rules=SessionRules(
+                access_lifetime=timedelta(minutes=settings.access_token_minutes),
+                refresh_lifetime=timedelta(days=settings.refresh_token_days),
+                must_verify=settings.verify_email,
+            ),
+        )
         services = Services(
-            accounts=AccountService(
+            accounts=accounts,
+            registration=RegistrationService(
                 records=records,
-                passwords=passwords or PasswordHasher(),
-                tokens=tokens,
+                accounts=accounts,
+                passwords=passwords,
+                postman=postman,
+                audit=audit,
+                throttle=throttle,
                 clock=clock,
-                throttle=_throttle(settings, clock),
-                rules=SessionRules(
-                    access_lifetime=timedelta(minutes=settings.access_token_minutes),
-                    refresh_lifetime=timedelta(days=settings.refresh_token_days),
+                rules=RegistrationRules(
+                    is_open=settings.sign_up, must_verify=settings.verify_email, public_url=public_url
                 ),
             ),
             tenants=TenantService(records=records),
@@ -187,9 +219,9 @@ async def open_product(
             bus=bus,
             uploads=uploads,
             clock=clock,
-            retention=Retention(events=timedelta(days=settings.event_days)),
+            retention=Retention(events=timedelta(days=settings.event_days), audit=timedelta(days=settings.audit_days)),
         )
-        yield Product(settings, public_url, records, blobs, tokens, services, maintenance)
+        yield Product(settings, public_url, records, blobs, tokens, postman, services, maintenance)
 
 
 def _make_data_dir(path: Path) -> None:
@@ -215,6 +247,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         *health_routes(checks, product.tokens.jwks),
         *file_routes(services.files),
         *query_routes(services.queries),
+        *account_routes(services.registration),
     ]
     if settings.graphql:
         routes += build_graphql(services, _graphql_config(product), stopping=stopping)
@@ -244,8 +277,28 @@ async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
 
 
 def _throttle(settings: Settings, clock: Clock) -> Throttle:
-    rates = Rates(log_in=parse_rate(settings.log_in_rate), address=parse_rate(settings.address_rate))
+    rates = Rates(
+        log_in=parse_rate(settings.log_in_rate),
+        address=parse_rate(settings.address_rate),
+        mail=parse_rate(settings.mail_rate),
+    )
     return Throttle(MemoryRateLimits(clock=clock), rates)
+
+
+def _mail(settings: Settings, clock: Clock) -> Mail:
+    if settings.smtp_host is None:
+        return Outbox(settings.data_dir / "outbox", sender=settings.mail_from, clock=clock)
+    from adapters.mail.smtp import SmtpMail, SmtpSettings
+
+    server = SmtpSettings(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        tls=settings.smtp_tls,
+        username=settings.smtp_username,
+        password=revealed(settings.smtp_password),
+    )
+    return SmtpMail(server, clock=clock)
 
 
 def _upload_config(settings: Settings) -> Config:
@@ -260,7 +313,11 @@ def _upload_config(settings: Settings) -> Config:
 
 def _graphql_config(product: Product) -> GraphQLConfig:
     version = importlib.metadata.version("lighterage")
-    facts = Facts(version=version, tus_url=f"{product.address}{UPLOADS_PATH}")
+    facts = Facts(
+        version=version,
+        tus_url=f"{product.address}{UPLOADS_PATH}",
+        sign_up_enabled=product.services.registration.is_open,
+    )
     return GraphQLConfig(facts=facts, origins=_origins(product.settings))
 
 

@@ -157,13 +157,30 @@ class Settings(BaseModel):
     log_in_rate: RateText = _setting(
         "10/15m", "Wrong log-ins with one name from one address, then 429; as `10/15m`, `5/h` or `off`."
     )
-    address_rate: RateText = _setting("300/15m", "Log-ins and refreshes from one address together.")
+    address_rate: RateText = _setting(
+        "300/15m", "Log-ins, refreshes, sign-ups and requests for letters from one address together."
+    )
+    mail_rate: RateText = _setting("5/h", "Letters to one mail address, whoever asks for them.")
     trusted_proxies: str = _setting(
         "",
         "Proxies in front of this server, addresses or networks separated by commas: their `X-Forwarded-For` and "
         "`X-Forwarded-Proto` are believed. Not set: none, and behind a proxy all clients are one address.",
     )
+    audit_days: int = _setting(365, "How long it is kept who did what that touches security.", ge=1, le=3650)
     event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)
+
+    sign_up: bool = _setting(True, "Strangers may make accounts, each with a tenant of their own.")
+    verify_email: bool = _setting(True, "Who signs up must confirm the e-mail address before logging in.")
+    mail_from: Annotated[str, AfterValidator(_email)] = _setting("lighterage@localhost", "Sender of letters.")
+    smtp_host: str | None = _setting(
+        None, "Mail server. Not set: letters are laid into the folder `outbox` of the data directory."
+    )
+    smtp_port: int = _setting(587, "Port of the mail server.", ge=1, le=65535)
+    smtp_tls: Literal["starttls", "tls", "none"] = _setting(
+        "starttls", "Encryption to the mail server; without it only `none` goes on."
+    )
+    smtp_username: str | None = _setting(None, "User name at the mail server.")
+    smtp_password: SecretStr | None = _setting(None, "Password at the mail server.")
 
     graphql: bool = _setting(True, "Serve `/graphql` and `/graphiql`.")
     query_workers: int = _setting(1, "Processes that run SQL over files; 0 switches SQL off.", ge=0, le=64)
@@ -249,6 +266,8 @@ def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]
         problems.append("DEBUG is on while listening on a public address: switch it off, or listen on 127.0.0.1.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or neither.")
+    if (settings.smtp_username is None) != (settings.smtp_password is None):
+        problems.append("LIGHTERAGE_SMTP_USERNAME and LIGHTERAGE_SMTP_PASSWORD go together: set both or neither.")
     if sources.get("s3_endpoint") == PREFIX + "S3_ENDPOINT" and settings.s3_bucket is None:
         problems.append("LIGHTERAGE_S3_ENDPOINT is set without LIGHTERAGE_S3_BUCKET: name the bucket.")
     return problems

@@ -15,14 +15,25 @@ from schema.accounts import (
     LogOutPayload,
     RefreshTokenInput,
     RefreshTokenPayload,
+    RequestPasswordResetInput,
+    RequestPasswordResetPayload,
+    ResendVerificationInput,
+    ResendVerificationPayload,
+    ResetPasswordInput,
+    ResetPasswordPayload,
     ServerInfo,
     Session,
+    SignUpInput,
+    SignUpPayload,
     Tenant,
     User,
+    VerifyEmailInput,
+    VerifyEmailPayload,
 )
 from schema.errors import refusal
 from schema.scalars import URL, BigInt
 from services.accounts import IssuedSession
+from services.registration import NewAccount
 
 
 async def viewer(info: Info) -> User | None:
@@ -49,6 +60,60 @@ async def tenant(
         raise InvalidValue("give id or slug, not both", path=("slug",))
     tenant_id = None if id is None else parse_tenant_id(id)
     return Tenant.from_domain(await info.context.services.tenants.get(info.context.principal, tenant_id, slug=slug))
+
+
+async def sign_up(
+    info: Info, input: Annotated[SignUpInput, strawberry.argument(description="Who signs up.")]
+) -> SignUpPayload | None:
+    new = NewAccount(input.email, input.password, name=input.name, tenant_name=input.tenant_name)
+    try:
+        done = await info.context.services.registration.sign_up(new, client=info.context.client)
+    except LighterageError as error:
+        return SignUpPayload(user_errors=refusal(error))
+    user = None if done.user is None else User.from_domain(done.user)
+    return SignUpPayload(user=user, verification_sent=done.verification_sent)
+
+
+async def verify_email(
+    info: Info, input: Annotated[VerifyEmailInput, strawberry.argument(description="What the letter brought.")]
+) -> VerifyEmailPayload | None:
+    try:
+        record = await info.context.services.registration.verify_email(input.token, client=info.context.client)
+    except LighterageError as error:
+        return VerifyEmailPayload(user_errors=refusal(error))
+    return VerifyEmailPayload(user=User.from_domain(record))
+
+
+async def resend_verification(
+    info: Info, input: Annotated[ResendVerificationInput, strawberry.argument(description="Who waits for a letter.")]
+) -> ResendVerificationPayload | None:
+    try:
+        await info.context.services.registration.resend_verification(input.email, client=info.context.client)
+    except LighterageError as error:
+        return ResendVerificationPayload(user_errors=refusal(error))
+    return ResendVerificationPayload()
+
+
+async def request_password_reset(
+    info: Info,
+    input: Annotated[RequestPasswordResetInput, strawberry.argument(description="Who forgot the password.")],
+) -> RequestPasswordResetPayload | None:
+    try:
+        await info.context.services.registration.request_password_reset(input.email, client=info.context.client)
+    except LighterageError as error:
+        return RequestPasswordResetPayload(user_errors=refusal(error))
+    return RequestPasswordResetPayload()
+
+
+async def reset_password(
+    info: Info, input: Annotated[ResetPasswordInput, strawberry.argument(description="The token and the password.")]
+) -> ResetPasswordPayload | None:
+    registration = info.context.services.registration
+    try:
+        issued = await registration.reset_password(input.token, input.new_password, client=info.context.client)
+    except LighterageError as error:
+        return ResetPasswordPayload(user_errors=refusal(error))
+    return ResetPasswordPayload(session=session(issued))
 
 
 async def log_in(

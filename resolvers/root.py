@@ -5,12 +5,36 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers.accounts import log_in, log_out, refresh_token, server_info, tenant, viewer
+from resolvers.accounts import (
+    log_in,
+    log_out,
+    refresh_token,
+    request_password_reset,
+    resend_verification,
+    reset_password,
+    server_info,
+    sign_up,
+    tenant,
+    verify_email,
+    viewer,
+)
 from resolvers.files import delete_files, file_events, get_file, list_files, restore_files, update_file
 from resolvers.nodes import node, nodes
 from resolvers.queries import select, select_rows
 from resolvers.uploads import abort_upload, create_upload, get_upload, list_uploads, upload_progress
-from schema.accounts import LogInPayload, LogOutPayload, RefreshTokenPayload, ServerInfo, Tenant, User
+from schema.accounts import (
+    LogInPayload,
+    LogOutPayload,
+    RefreshTokenPayload,
+    RequestPasswordResetPayload,
+    ResendVerificationPayload,
+    ResetPasswordPayload,
+    ServerInfo,
+    SignUpPayload,
+    Tenant,
+    User,
+    VerifyEmailPayload,
+)
 from schema.directives import Auth, Cost
 from schema.enums import Scope
 from schema.files import DeleteFilesPayload, File, RestoreFilesPayload, UpdateFilePayload
@@ -68,6 +92,19 @@ class Query:
 
 @strawberry.type(description="What can be changed. Root fields run one after the other.")
 class Mutation:
+    sign_up: SignUpPayload | None = strawberry.field(
+        resolver=sign_up,
+        description="Creates an account and a tenant. Answers the same whether or not the email is taken.",
+        directives=[Cost(weight=50)],
+    )
+    verify_email: VerifyEmailPayload | None = strawberry.field(
+        resolver=verify_email, description="Redeems the emailed token.", directives=[Cost(weight=10)]
+    )
+    resend_verification: ResendVerificationPayload | None = strawberry.field(
+        resolver=resend_verification,
+        description="Always succeeds: does not tell whether the email is known.",
+        directives=[Cost(weight=50)],
+    )
     log_in: LogInPayload | None = strawberry.field(
         resolver=log_in,
         description="Email and password for a session. Same answer and same time for unknown emails.",
@@ -83,6 +120,16 @@ class Mutation:
     )
     log_out: LogOutPayload | None = strawberry.field(
         resolver=log_out, description="Ends one session or all.", directives=[Cost(weight=10)]
+    )
+    request_password_reset: RequestPasswordResetPayload | None = strawberry.field(
+        resolver=request_password_reset,
+        description="Always succeeds: does not tell whether the email is known.",
+        directives=[Cost(weight=50)],
+    )
+    reset_password: ResetPasswordPayload | None = strawberry.field(
+        resolver=reset_password,
+        description="Redeems the emailed token, revokes all sessions.",
+        directives=[Cost(weight=50)],
     )
     create_upload: CreateUploadPayload | None = strawberry.field(
         resolver=create_upload,

@@ -171,6 +171,35 @@ class ServerInfo:
     sign_up_enabled: bool = strawberry.field(description="Anybody may make an account.")
 
 
+@strawberry.input(description="Who signs up.")
+class SignUpInput:
+    email: str = strawberry.field(description="E-mail address; the log-in.")
+    password: str = strawberry.field(description="At least 10 characters.")
+    name: str | None = strawberry.field(default=None, description="The name for people.")
+    tenant_name: str | None = strawberry.field(default=None, description="What the new tenant is called.")
+
+
+@strawberry.input(description="What the letter brought.")
+class VerifyEmailInput:
+    token: str = strawberry.field(description="The token in the letter.")
+
+
+@strawberry.input(description="Who waits for a letter.")
+class ResendVerificationInput:
+    email: str = strawberry.field(description="The address that was signed up with.")
+
+
+@strawberry.input(description="Who forgot the password.")
+class RequestPasswordResetInput:
+    email: str = strawberry.field(description="The account's e-mail address.")
+
+
+@strawberry.input(description="What the letter brought, and the password from now on.")
+class ResetPasswordInput:
+    token: str = strawberry.field(description="The token in the letter.")
+    new_password: str = strawberry.field(description="At least 10 characters.")
+
+
 @strawberry.input(description="Who logs in.")
 class LogInInput:
     email: str = strawberry.field(description="E-mail address or user name.")
@@ -189,6 +218,38 @@ class RefreshTokenInput:
 class LogOutInput:
     refresh_token: str = strawberry.field(description="The newest refresh token of the session.")
     everywhere: bool | None = strawberry.field(default=False, description="End all sessions of this user.")
+
+
+@strawberry.type(description="Outcome of `signUp`.")
+class SignUpPayload:
+    user: User | None = strawberry.field(
+        default=None,
+        description="The new user; null where a letter was sent, which alone tells whether the address was taken.",
+    )
+    verification_sent: bool = strawberry.field(default=False, description="A letter is on its way to the address.")
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why nothing was done.")
+
+
+@strawberry.type(description="Outcome of `verifyEmail`.")
+class VerifyEmailPayload:
+    user: User | None = strawberry.field(default=None, description="Whose address is confirmed.")
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why it is not.")
+
+
+@strawberry.type(description="Outcome of `resendVerification`.")
+class ResendVerificationPayload:
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why nothing was sent.")
+
+
+@strawberry.type(description="Outcome of `requestPasswordReset`.")
+class RequestPasswordResetPayload:
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why nothing was sent.")
+
+
+@strawberry.type(description="Outcome of `resetPassword`.")
+class ResetPasswordPayload:
+    session: Session | None = strawberry.field(default=None, description="The new session; all others ended.")
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why nothing was changed.")
 
 
 @strawberry.type(description="Outcome of `logIn`.")

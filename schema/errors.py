@@ -51,6 +51,8 @@ ANSWERS: dict[str, Answer] = {
     "token_invalid": Answer(ErrorCode.UNAUTHENTICATED, UserErrorCode.TOKEN_INVALID),
     "token_expired": Answer(ErrorCode.UNAUTHENTICATED, UserErrorCode.TOKEN_EXPIRED),
     "invalid_credentials": Answer(ErrorCode.UNAUTHENTICATED, UserErrorCode.INVALID_CREDENTIALS),
+    "email_not_verified": Answer(ErrorCode.FORBIDDEN, UserErrorCode.EMAIL_NOT_VERIFIED),
+    "sign_up_disabled": Answer(ErrorCode.FORBIDDEN, UserErrorCode.SIGN_UP_DISABLED),
     "permission_denied": Answer(ErrorCode.FORBIDDEN, UserErrorCode.FORBIDDEN),
     "invalid_value": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.INVALID),
     "cursor_invalid": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.INVALID),

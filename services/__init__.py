@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.accounts import AccountService
 from services.files import FileService
 from services.queries import QueryService
+from services.registration import RegistrationService
 from services.tenants import TenantService
 from services.uploads import UploadService
 
@@ -14,6 +15,7 @@ class Services:
     """Every use case, for faces that need several."""
 
     accounts: AccountService
+    registration: RegistrationService
     tenants: TenantService
     files: FileService
     uploads: UploadService

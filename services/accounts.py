@@ -11,24 +11,25 @@ from datetime import datetime, timedelta
 
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, is_upload_token
+from domain.audit import AuditAction
 from domain.clock import Clock
-from domain.errors import Conflict, InvalidCredentials, NotFound, PermissionDenied, TokenExpired, TokenInvalid
-from domain.ids import SYSTEM, SessionId, TenantId, UserId, is_id, new_session_id, new_tenant_id, new_user_id
+from domain.errors import (
+    Conflict,
+    EmailNotVerified,
+    InvalidCredentials,
+    NotFound,
+    PermissionDenied,
+    TokenExpired,
+    TokenInvalid,
+)
+from domain.ids import SYSTEM, SessionId, TenantId, UserId, is_id, new_session_id, new_user_id
 from domain.page import Order, PageRequest, Position, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
-from domain.records import Add, Records
-from domain.tenant import (
-    MEMBERSHIPS,
-    TENANTS,
-    USAGES,
-    Membership,
-    Tenant,
-    TenantRole,
-    Usage,
-    membership_id,
-    slug_of,
-)
+from domain.records import Add, Records, Save
+from domain.tenant import MEMBERSHIPS, TENANTS, Membership, Tenant, TenantRole, membership_id
 from domain.user import SESSIONS, USERS, Session, User, parse_email, parse_username
+from services.audit import AuditLog
+from services.founding import confirmed, found_tenant
 from services.throttling import Throttle
 
 MEMBERSHIPS_MAX = 100
@@ -44,11 +45,13 @@ class SessionRules:
 
     Attributes:
         recheck_seconds: For how long a token that was checked against the records is believed again.
+        must_verify: Who signed up with an e-mail address must have confirmed it.
     """
 
     access_lifetime: timedelta = timedelta(minutes=15)
     refresh_lifetime: timedelta = timedelta(days=30)
     recheck_seconds: float = 1.0
+    must_verify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class AccountService:
         tokens: TokenService,
         clock: Clock,
         throttle: Throttle,
+        audit: AuditLog,
         rules: SessionRules,
     ) -> None:
         self._records = records
@@ -110,6 +114,7 @@ class AccountService:
         self._tokens = tokens
         self._clock = clock
         self._throttle = throttle
+        self._audit = audit
         self._rules = rules
         self._checked: OrderedDict[str, tuple[Principal, float, datetime]] = OrderedDict()
 
@@ -176,17 +181,28 @@ class AccountService:
 
         Raises:
             InvalidCredentials: In the same words and time, whichever of the two is wrong.
+            EmailNotVerified: Both are right, but the address was not confirmed.
             RateLimited: Too many wrong ones came before, or too much from this client.
         """
         await self._throttle.log_in(identifier, client=client)
         user = await self._find_user(identifier)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
+            # Written for unknown names too, so that both take the same time.
+            actor_id = UserId(user.id) if user is not None else None
+            await self._audit.record(AuditAction.LOG_IN_FAILED, actor_id, client=client)
             raise InvalidCredentials
+        if self._rules.must_verify and user.email is not None and user.email_verified_at is None:
+            raise EmailNotVerified
         await self._throttle.logged_in(identifier, client=client)
+        issued = await self.begin_session(user)
+        await self._audit.record(AuditAction.LOGGED_IN, UserId(user.id), client=client)
+        return issued
+
+    async def begin_session(self, user: User) -> IssuedSession:
+        """Log in a user who has shown who they are, in the tenant that they joined first."""
         memberships = await self.memberships_of(UserId(user.id))
-        tenant = memberships[0][1] if memberships else None
-        return await self._begin(user, tenant)
+        return await self._begin(user, memberships[0][1] if memberships else None)
 
     async def refresh(self, refresh_token: str, *, client: str, tenant_id: TenantId | None = None) -> IssuedSession:
         """
@@ -202,6 +218,7 @@ class AccountService:
             raise TokenInvalid("the session has ended")
         if not token.is_newest_of(session):
             await self._revoke(session)
+            await self._audit.record(AuditAction.REFRESH_TOKEN_REUSED, session.user_id, client=client)
             raise TokenInvalid("this refresh token was used before; the session has been ended")
         if self._clock.now() >= session.expires_at:
             raise TokenExpired("the session has expired; log in again")
@@ -217,11 +234,17 @@ class AccountService:
         session = await self._session(token.session_id)
         if session is None or not token.is_of(session):
             return
-        ended = [session]
         if everywhere:
-            ended = await self._sessions_of(session.user_id)
-        for one in ended:
-            await self._revoke(one)
+            await self.end_sessions(session.user_id)
+        else:
+            await self._revoke(session)
+        await self._audit.record(AuditAction.LOGGED_OUT, session.user_id, detail="everywhere" if everywhere else None)
+
+    async def end_sessions(self, user_id: UserId) -> None:
+        """End every log-in of a user, as after a change of password."""
+        for session in await self._sessions_of(user_id):
+            await self._revoke(session)
+        self._checked.clear()
 
     async def _begin(self, user: User, tenant: Tenant | None) -> IssuedSession:
         now = self._clock.now()
@@ -357,11 +380,13 @@ class AccountService:
         user = await self._find_user(identifier)
         hashed = await self._passwords.hash(password)
         if user is not None:
-            changed = replace(user, password_hash=hashed, is_active=is_active)
-            saved = await self._users.save(changed, expected_revision=user.revision)
-            for session in await self._sessions_of(UserId(user.id)):
-                await self._revoke(session)
-            self._checked.clear()
+            changed, founding = await confirmed(
+                self._records, replace(user, password_hash=hashed, is_active=is_active), now=self._clock.now()
+            )
+            entry = self._audit.entry(AuditAction.USER_SAVED, UserId(user.id), detail=_state(is_active))
+            await self._records.write(Save(USERS, changed, user.revision), *founding, entry)
+            await self.end_sessions(UserId(user.id))
+            saved = replace(changed, revision=user.revision + 1)
             return SavedUser(saved, (await self.memberships_of(UserId(user.id)))[0][1], is_new=False)
         return await self._add_user(identifier, hashed, is_active=is_active, tenant_name=tenant_name)
 
@@ -385,7 +410,7 @@ class AccountService:
         now = self._clock.now()
         email = parse_email(identifier) if "@" in identifier else None
         username = email or parse_username(identifier)
-        user_id, tenant_id = new_user_id(now), new_tenant_id(now)
+        user_id = new_user_id(now)
         user = User(
             id=user_id,
             username=username,
@@ -395,17 +420,10 @@ class AccountService:
             is_active=is_active,
             email_verified_at=now if email else None,
         )
-        tenant = Tenant(tenant_id, await self._free_slug(tenant_name or username), tenant_name or username, now)
-        joined = Membership(membership_id(user_id, tenant_id), user_id, tenant_id, TenantRole.OWNER, now)
-        usage = Usage(tenant_id, tenant_id)
-        await self._records.write(Add(USERS, user), Add(TENANTS, tenant), Add(USAGES, usage), Add(MEMBERSHIPS, joined))
-        return SavedUser(replace(user, revision=1), replace(tenant, revision=1), is_new=True)
-
-    async def _free_slug(self, name: str) -> str:
-        slug = slug_of(name.partition("@")[0])
-        if await self._tenants.find(SYSTEM, slug=slug) is None:
-            return slug
-        return f"{slug[:54]}-{secrets.token_hex(4)}"
+        tenant, founding = await found_tenant(self._records, owner_id=user_id, name=tenant_name or username, now=now)
+        entry = self._audit.entry(AuditAction.USER_SAVED, user_id, detail=_state(is_active))
+        await self._records.write(Add(USERS, user), *founding, entry)
+        return SavedUser(replace(user, revision=1), tenant, is_new=True)
 
     async def _find_user(self, identifier: str) -> User | None:
         text = identifier.strip()
@@ -419,6 +437,10 @@ class AccountService:
 def _refuse_capability(principal: Principal) -> None:
     if principal.upload_id is not None:
         raise PermissionDenied("this token is good for one upload only")
+
+
+def _state(is_active: bool) -> str:
+    return "active" if is_active else "switched off"
 
 
 def _parse_refresh(text: str) -> _RefreshToken:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from domain.audit import AUDIT_EVENTS
 from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock
 from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, LighterageError, NotFound
@@ -23,6 +24,7 @@ from domain.lock import LEASES
 from domain.page import Order, at_least, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
+from domain.ticket import TICKETS
 from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
 from domain.user import SESSIONS
 from services.finishing import file_event
@@ -43,12 +45,14 @@ class Retention:
     Attributes:
         tombstones: Ended uploads, so that their clients are told "gone" and not "never heard of".
         events: File events, for clients that were away.
+        audit: What was done that touches security.
         orphans: Pieces of blobs that nobody names; longer than any request lasts that is about to name one.
         grace: How long an upload may be assembling before another process carries on with it.
     """
 
     tombstones: timedelta = timedelta(days=1)
     events: timedelta = timedelta(days=7)
+    audit: timedelta = timedelta(days=365)
     orphans: timedelta = timedelta(days=1)
     grace: timedelta = timedelta(minutes=1)
 
@@ -98,6 +102,8 @@ class MaintenanceService:
             self.forget_uploads,
             self.forget_events,
             self.forget_sessions,
+            self.forget_tickets,
+            self.forget_audit_events,
             self.forget_leases,
             self.sweep_blobs,
         ):
@@ -273,6 +279,23 @@ class MaintenanceService:
         found = await sessions.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
         for session in found:
             await sessions.delete(session.tenant_id, session.id)
+        return len(found)
+
+    async def forget_tickets(self) -> int:
+        """Remove what was sent by mail and is too old to be used."""
+        tickets = self._records.collection(TICKETS)
+        found = await tickets.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
+        for ticket in found:
+            await tickets.delete(ticket.tenant_id, ticket.id)
+        return len(found)
+
+    async def forget_audit_events(self) -> int:
+        """Remove what was done longer ago than is kept."""
+        events = self._records.collection(AUDIT_EVENTS)
+        before = self._clock.now() - self._retention.audit
+        found = await events.scan([below("at", before)], order=Order("at"), limit=BATCH)
+        for event in found:
+            await events.delete(event.tenant_id, event.id)
         return len(found)
 
     async def forget_leases(self) -> int:

@@ -14,10 +14,12 @@ class Rates:
         log_in: Wrong log-ins with one name from one address. A right one lets the count begin anew. By name alone a
             stranger could lock somebody out.
         address: Log-ins, refreshes, sign-ups and requests for mail from one address together.
+        mail: Letters to one mail address, whoever asks for them.
     """
 
     log_in: Rate | None
     address: Rate | None
+    mail: Rate | None
 
 
 class Throttle:
@@ -41,6 +43,10 @@ class Throttle:
     async def address(self, client: str) -> None:
         if self._rates.address is not None:
             await self._limits.hit(f"address {client}", self._rates.address)
+
+    async def mail(self, address: str) -> None:
+        if self._rates.mail is not None:
+            await self._limits.hit(f"mail {address}", self._rates.mail)
 
 
 def _log_in_key(identifier: str, client: str) -> str:

@@ -29,6 +29,7 @@ from domain.upload import AppendBytes, Concatenation, CreateUpload, NewUpload, U
 from domain.user import SigningKey
 from lighterage.assembly import KINDS
 from services.accounts import AccountService, SessionRules
+from services.audit import AuditLog
 from services.concatenating import Concatenator
 from services.finishing import Finisher
 from services.maintenance import MaintenanceService, Retention
@@ -188,7 +189,8 @@ class Rig:
             passwords=PasswordHasher(memory_kib=8, rounds=1),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
             clock=self.clock,
-            throttle=Throttle(MemoryRateLimits(clock=self.clock), Rates(log_in=None, address=None)),
+            throttle=Throttle(MemoryRateLimits(clock=self.clock), Rates(log_in=None, address=None, mail=None)),
+            audit=AuditLog(records=self.records, clock=self.clock),
             rules=SessionRules(),
         )
         self._users += 1

@@ -14,6 +14,7 @@ from auth.passwords import PasswordHasher
 from lighterage.assembly import Product, build_app, open_product
 from lighterage.settings import Settings
 from tests.support.graphql_client import Client, SocketClient, events_of, open_socket, serve
+from tests.support.mail import letters_in, token_in
 
 PASSWORD = "a password of anna's"
 CONTENT = b"name,points\nanna,1\nben,2\n"
@@ -303,3 +304,43 @@ async def test_too_many_log_ins_are_429_with_the_time_to_wait_R000_9(product: Pr
     assert answers[19].headers["retry-after"] == "90"
     [error] = answers[19].json()["errors"]
     assert (error["extensions"]["code"], error["extensions"]["retryAfterSeconds"]) == ("RATE_LIMITED", 90)
+
+
+async def test_from_sign_up_to_a_new_password_R000_5(product: Product) -> None:
+    """Everything that a stranger can do, in the words of the SDL."""
+    client = Client(build_app(product))  # type: ignore[arg-type]
+    account = {"email": "carla@example.org", "password": PASSWORD, "name": "Carla", "tenantName": "Carla's Maps"}
+
+    async def mutate(name: str, selection: str, /, **input: str) -> Any:
+        kind = name[0].upper() + name[1:]
+        text = (
+            f"mutation ($input: {kind}Input!) {{ {name}(input: $input) {{ {selection} userErrors {{ path code }} }} }}"
+        )
+        return (await client.data(text, input=input))[name]
+
+    async def token() -> str:
+        await product.postman.settle()
+        return token_in(letters_in(product.settings.data_dir / "outbox")[-1])
+
+    info = await client.data("{ serverInfo { signUpEnabled } }")
+    weak = await mutate("signUp", "user { id } verificationSent", **{**account, "password": "short"})
+    done = await mutate("signUp", "user { id } verificationSent", **account)
+    early = await mutate("logIn", "session { accessToken }", email=account["email"], password=PASSWORD)
+    again = await mutate("resendVerification", "", email=account["email"])
+    verified = await mutate("verifyEmail", "user { name emailVerifiedAt }", token=await token())
+    used = await mutate("verifyEmail", "user { name }", token="x")
+    session = await mutate("logIn", "session { tenant { name } }", email=account["email"], password=PASSWORD)
+    asked = await mutate("requestPasswordReset", "", email=account["email"])
+    reset = await mutate(
+        "resetPassword", "session { viewer { email } }", token=await token(), newPassword="x" * 9 + "abc"
+    )
+
+    assert info == {"serverInfo": {"signUpEnabled": True}}
+    assert weak["userErrors"] == [{"path": ["password"], "code": "PASSWORD_TOO_WEAK"}]
+    assert done == {"user": None, "verificationSent": True, "userErrors": []}
+    assert early["userErrors"] == [{"path": [], "code": "EMAIL_NOT_VERIFIED"}]
+    assert (again, asked) == ({"userErrors": []}, {"userErrors": []})
+    assert verified["user"]["name"] == "Carla"
+    assert used["userErrors"] == [{"path": [], "code": "TOKEN_INVALID"}]
+    assert session["session"]["tenant"] == {"name": "Carla's Maps"}
+    assert reset["session"]["viewer"] == {"email": account["email"]}

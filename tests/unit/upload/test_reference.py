@@ -23,9 +23,9 @@ def test_table_of_errors_is_true(code):
 
 
 def test_table_of_errors_is_whole():
-    """Faults of downloads and queries cannot come from here."""
+    """Faults of downloads, queries and log-ins cannot come from here."""
     others = {"cursor_invalid", "cursor_too_old", "file_not_ready", "invalid_credentials", "query_limit_exceeded"}
-    others |= {"range_not_satisfiable", "sql_invalid"}
+    others |= {"range_not_satisfiable", "sql_invalid", "email_not_verified", "sign_up_disabled"}
 
     assert STATUSES.keys() | others == tus1.STATUS_BY_CODE.keys()
 

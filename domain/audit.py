@@ -1,0 +1,54 @@
+"""What was done that touches security: kept for a time, changed by nobody."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from domain.ids import UserId
+from domain.records import Kind
+
+
+class AuditAction(Enum):
+    LOGGED_IN = "logged_in"
+    LOG_IN_FAILED = "log_in_failed"
+    LOGGED_OUT = "logged_out"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 (a name, no password)
+    SIGNED_UP = "signed_up"
+    EMAIL_VERIFIED = "email_verified"
+    PASSWORD_RESET_REQUESTED = "password_reset_requested"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    USER_SAVED = "user_saved"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """
+    One act.
+
+    Attributes:
+        tenant_id: Of acts in a tenant. Acts of a user's own (log-ins, passwords) are of no tenant: SYSTEM.
+        actor_id: Who did it, or whose name was tried; None where there is no such user.
+        subject_id: What it was done to, where that is not the actor.
+        client: Network address.
+        number: Counts up within the tenant: the order in which they were done.
+    """
+
+    id: str
+    tenant_id: str
+    at: datetime
+    action: AuditAction
+    actor_id: UserId | None
+    subject_id: str | None = None
+    client: str | None = None
+    detail: str | None = None
+    number: int = 0
+    revision: int = 0
+
+
+AUDIT_EVENTS = Kind(
+    "audit_events",
+    AuditEvent,
+    fields=("number", "at", "actor_id"),
+    indexes=(("number",), ("actor_id", "number"), ("at",)),
+    sequence="number",
+)
