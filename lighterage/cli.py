@@ -6,6 +6,7 @@ Each command imports what it runs: one that only asks a server need not load the
 
 import asyncio
 import importlib.metadata
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -122,6 +123,46 @@ def upload(
         print(client.upload(url, token, path, chunk_bytes=chunk_mib * 2**20, again=again))
     except client.ClientError as error:
         _fail(str(error))
+
+
+@app.command()
+def query(
+    file: Annotated[str, typer.Argument(help="A file here, or the id of one on the server.")],
+    sql: Annotated[str, typer.Argument(help="SELECT … FROM S3Object …, the dialect of S3 Select.")],
+    input_format: Annotated[
+        str | None, typer.Option("--input", help="csv, json_lines, json_document, parquet; else as the file tells.")
+    ] = None,
+    compression: Annotated[
+        str | None, typer.Option("--compression", help="none, gzip, bzip2; else as the file tells.")
+    ] = None,
+    header: Annotated[str, typer.Option("--header", help="Of a CSV file: use, ignore or none.")] = "use",
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Between the fields of a CSV file.")] = None,
+    output: Annotated[str, typer.Option("--output", help="csv or json.")] = "csv",
+    names: Annotated[bool, typer.Option("--names", help="CSV begins with the names of the columns.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Say on standard error what it took.")] = False,
+    token: Annotated[str | None, typer.Option("--token", envvar="LIGHTERAGE_TOKEN", help="For a file's id.")] = None,
+    url: ServerUrl = DEFAULT_URL,
+) -> None:
+    """Ask a CSV, JSON or Parquet file with SQL: one of this machine, without a server, or one that was uploaded."""
+    from lighterage.querying import Asked, QueryFault, answers
+
+    given = {"format": input_format, "compression": compression, "header": header, "delimiter": delimiter}
+    wanted = {"format": output, "header": names or None}
+    asked = Asked(file, {"sql": sql, "input": given, "output": wanted}, url, token)
+    try:
+        took = answers(asked, sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whoever read has enough. What is still in the buffer must not be written again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    except QueryFault as error:
+        sys.stdout.buffer.flush()
+        errors.print("[red]error:[/]", end=" ")
+        errors.print("\n".join([error.message, *error.pointer(sql)]), markup=False)
+        raise typer.Exit(FAILURE_EXIT) from error
+    if stats:
+        errors.print(took)
 
 
 @app.command()

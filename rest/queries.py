@@ -57,7 +57,7 @@ def query_routes(queries: Queries) -> list[Route]:
     async def query(request: Request) -> Response:
         principal = principal_of(request)
         file_id = parse_file_id(request.path_params["id"])
-        select, result, writing = _asked(await read_json(request))
+        select, result, writing = parse_query(await read_json(request))
         headers = {"content-type": result.value, "cache-control": "no-store", "x-content-type-options": "nosniff"}
         if result is ResultFormat.FRAMES:
             return StreamResponse(_frames(queries.select_rows(principal, file_id, select)), headers)
@@ -98,7 +98,13 @@ _QUERY: Mapping[str, Field] = {
 }
 
 
-def _asked(body: Mapping[str, object]) -> tuple[Select, ResultFormat, Writing]:
+def parse_query(body: Mapping[str, object]) -> tuple[Select, ResultFormat, Writing]:
+    """
+    Read what is asked, and how the result is to come.
+
+    Raises:
+        InvalidValue: A field is not what it must be; the path names it.
+    """
     asked = take(body, _QUERY)
     if "sql" not in asked:
         raise InvalidValue("sql is missing", path=("sql",), reason="required")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import duckdb
 import pytest
 
+from lighterage.querying import Asked, QueryFault, answers
 from tests.app.sql.conftest import PEOPLE, Server, path_of
 from tests.support.product import http_client
 
@@ -75,9 +76,9 @@ INPUTS = {
     "json lines": ("t.jsonl", LINES, {}, "SELECT s.b FROM S3Object s WHERE s.a = 2"),
     "json document": (
         "t.json",
-        b'{"list":[{"a":1,"b":"x"},\n{"a":2,"b":"y"}]}',
+        b'{"Rules":[{"a":1,"b":"x"},\n{"a":2,"b":"y"}]}',
         {},
-        "SELECT s.b FROM S3Object[*].list[*] s WHERE s.a = 2",
+        "SELECT s.b FROM S3Object[*].Rules[*] s WHERE s.a = 2",
     ),
     "scan range": ("t.csv", TABLE, {"scan_range": {"start": 5, "end": 9}}, "SELECT s.b FROM S3Object s"),
     "last bytes": ("t.csv", TABLE, {"scan_range": {"end": 4}}, "SELECT s.b FROM S3Object s"),
@@ -221,6 +222,24 @@ async def test_totals_come_in_trailers(server: Server):
     assert body.startswith(b"5\r\nAnna\n\r\n0\r\nQuery-Bytes-Scanned: %d\r\n" % len(PEOPLE))
     assert b"\r\nQuery-Rows-Returned: 1\r\n" in body
     assert body.endswith(b"\r\n\r\n")
+
+
+async def test_command_asks_the_server_about_a_file_by_its_id(server: Server):
+    """The same text comes as over a file here, and a wrong statement is pointed at."""
+    written: list[bytes] = []
+
+    def ask(sql: str) -> str:
+        body = {"sql": sql, "input": {"header": "use"}, "output": {"format": "csv", "header": True}}
+        asked = Asked(server.people.id, body, server.url, server.world.anna.session.access_token)
+        return answers(asked, written.append)
+
+    took = await asyncio.to_thread(ask, "SELECT s.name FROM S3Object s WHERE s.city = 'Oslo'")
+    with pytest.raises(QueryFault, match="ParseMalformedJoin") as fault:
+        await asyncio.to_thread(ask, "SELECT * FROM S3Object s JOIN x")
+
+    assert b"".join(written) == b"name\nAnna\nCleo\n"
+    assert took.startswith("15 bytes; ")
+    assert fault.value.position == (1, 26)
 
 
 async def test_fault_after_the_first_bytes_cuts_the_answer(server: Server):

@@ -100,3 +100,60 @@ def test_settings_are_listed(run):
     assert 0 == done.exit_code
     assert len(Settings.model_fields) + 2 == len(done.output.splitlines())
     assert run("version").output.strip()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    path = tmp_path / "cities.csv"
+    path.write_text("city,people\nBremen,569396\nLeer,35200\n")
+    return str(path)
+
+
+@pytest.mark.slow
+def test_query_over_a_file_of_this_machine_needs_no_server(run, table):
+    """The result goes to standard output alone, what it took to standard error."""
+    sql = "SELECT s.city FROM S3Object[*] s WHERE CAST(s.people AS INT) > 100000"
+    plain = run("query", table, sql, "--names", "--stats")
+    as_json = run("query", table, sql, "--output", "json")
+
+    assert (plain.exit_code, plain.stdout) == (0, "city\nBremen\n")
+    assert "1 records, 12 bytes; 37 bytes read" in plain.stderr
+    assert (as_json.stdout, as_json.stderr) == ('{"city":"Bremen"}\n', "")
+
+
+@pytest.mark.slow
+def test_query_that_is_wrong_is_pointed_at(run, table):
+    """Code, message, and the place in the statement, brackets and all."""
+    failed = run("query", table, "SELECT *\nFROM S3Object[*] s JOIN x")
+
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert failed.stderr.splitlines() == [
+        "error: ParseMalformedJoin: JOIN is not supported (line 2, column 20)",
+        "  FROM S3Object[*] s JOIN x",
+        "                     ^",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--output", "xml"), "output.format must be one of"),
+        (("--output", "frames"), "take csv or json"),
+        (("--header", "perhaps"), "input.header must be one of"),
+        (("--delimiter", "ab"), "InvalidRequestParameter"),
+    ],
+)
+def test_query_with_options_that_cannot_be_says_which(run, table, arguments, word):
+    """Before a process is started."""
+    failed = run("query", table, "SELECT * FROM S3Object", *arguments)
+
+    assert failed.exit_code == 1
+    assert word in failed.stderr
+
+
+def test_query_over_neither_file_nor_id_says_so(run):
+    """A slip in a path must not look like a fault of the server."""
+    failed = run("query", "nothing.csv", "SELECT * FROM S3Object")
+
+    assert failed.exit_code == 1
+    assert "there is no file nothing.csv" in failed.stderr
