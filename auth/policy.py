@@ -23,15 +23,20 @@ class Action(Enum):
     CREATE_UPLOAD = "upload a file"
     WRITE_UPLOAD = "continue an upload"
     READ_TENANT = "see the tenant"
+    MANAGE_KEYS = "make or revoke API keys"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What an action needs: a scope of the token, a role in the tenant, and whether it must be one's own thing."""
+    """
+    What an action needs: a scope of the token, a role in the tenant, whether it must be one's own thing, and whether
+    somebody must have logged in: a key that leaked must not make others.
+    """
 
     scope: Scope | None
     role: TenantRole
     own: bool = False
+    log_in: bool = False
 
 
 _RULES = {
@@ -43,6 +48,7 @@ _RULES = {
     Action.CREATE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER),
     Action.WRITE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER, own=True),
     Action.READ_TENANT: _Rule(None, TenantRole.VIEWER),
+    Action.MANAGE_KEYS: _Rule(None, TenantRole.VIEWER, log_in=True),
 }
 
 
@@ -67,6 +73,8 @@ def require(principal: Principal, action: Action, resource: File | Upload | None
     rule = _RULES[action]
     if rule.scope is not None and rule.scope not in principal.scopes:
         raise PermissionDenied(f"the token's scopes do not let you {action.value}")
+    if rule.log_in and principal.session_id is None:
+        raise PermissionDenied(f"an API key may not {action.value}")
     if not principal.role.covers(rule.role):
         raise PermissionDenied(f"a {principal.role.value} may not {action.value}")
     if rule.own and resource is not None and not _is_own(principal, resource) and not is_admin(principal):

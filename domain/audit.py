@@ -17,6 +17,8 @@ class AuditAction(Enum):
     EMAIL_VERIFIED = "email_verified"
     PASSWORD_RESET_REQUESTED = "password_reset_requested"  # noqa: S105
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_REVOKED = "api_key_revoked"
     USER_SAVED = "user_saved"
 
 

@@ -16,6 +16,7 @@ UserId = NewType("UserId", str)
 FileId = NewType("FileId", str)
 UploadId = NewType("UploadId", str)
 SessionId = NewType("SessionId", str)
+ApiKeyId = NewType("ApiKeyId", str)
 EventId = NewType("EventId", str)
 
 # Things that belong to no single tenant (users, sessions, signing keys) are kept under this one.
@@ -65,6 +66,10 @@ def new_event_id(now: datetime) -> EventId:
 
 def new_audit_id(now: datetime) -> str:
     return "audit_" + _encode(_uuid7(now))
+
+
+def new_api_key_id(now: datetime) -> ApiKeyId:
+    return ApiKeyId("apikey_" + _encode(_uuid7(now)))
 
 
 def new_upload_id() -> UploadId:

@@ -24,7 +24,9 @@ from adapters.locks.machine import MachineLocks
 from adapters.mail.outbox import Outbox
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
+from auth.sealing import Sealer
 from auth.tokens import TokenService, new_private_key
+from domain.apikey import API_KEYS
 from domain.audit import AUDIT_EVENTS
 from domain.blob import BlobKey, BlobStore
 from domain.clock import Clock, SystemClock
@@ -42,7 +44,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
-from lighterage.settings import Settings, SettingsError, revealed
+from lighterage.settings import Settings, SettingsError, revealed, users_of
 from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
@@ -55,9 +57,11 @@ from rest.queries import query_routes
 from services import Services
 from services.accounts import AccountService, SessionRules
 from services.audit import AuditLog
+from services.basic import BasicLogIns
 from services.concatenating import Concatenator
 from services.files import FileService
 from services.finishing import Finisher
+from services.keys import ApiKeyService
 from services.mailing import Postman
 from services.maintenance import MaintenanceService, Retention
 from services.queries import QueryService
@@ -75,6 +79,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     USERS,
     SESSIONS,
     TICKETS,
+    API_KEYS,
     AUDIT_EVENTS,
     SIGNING_KEYS,
     TENANTS,
@@ -103,11 +108,19 @@ class Product:
     tokens: TokenService
     postman: Postman
     services: Services
+    basic: BasicLogIns | None
     maintenance: MaintenanceService
 
     async def ensure_admin(self) -> str | None:
-        """See to it that there is an administrator; returns the password if one had to be made up."""
+        """
+        See to it that there is an administrator, and the users whom the environment names.
+
+        Returns:
+            The administrator's password if one had to be made up.
+        """
         accounts, settings = self.services.accounts, self.settings
+        for name, password in users_of(settings):
+            await accounts.ensure_user(name, password, tenant_name=name)
         if settings.admin_password is not None:
             password = settings.admin_password.get_secret_value()
             await accounts.ensure_user(settings.admin_email, password, tenant_name="Main")
@@ -149,7 +162,8 @@ async def open_product(
         bus = LocalEvents()
         records = await _open_records(stack, settings, bus)
         blobs, path_of = await _open_blobs(stack, settings, clock)
-        tokens = TokenService(await _signing_key(records, clock), issuer="lighterage", clock=clock)
+        signing_key = await _signing_key(records, clock)
+        tokens = TokenService(signing_key, issuer="lighterage", clock=clock)
         finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
         locks = _locks(stack, settings, records, clock)
         concatenator = Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher)
@@ -173,6 +187,7 @@ async def open_product(
         passwords = passwords or PasswordHasher()
         postman = Postman(mail or _mail(settings, clock))
         stack.push_async_callback(postman.close)
+        keys = ApiKeyService(records=records, sealer=Sealer(signing_key), audit=audit, clock=clock)
         accounts = AccountService(
             records=records,
             passwords=passwords,
@@ -180,6 +195,7 @@ async def open_product(
             clock=clock,
             throttle=throttle,
             audit=audit,
+            keys=keys,
             rules=SessionRules(
                 access_lifetime=timedelta(minutes=settings.access_token_minutes),
                 refresh_lifetime=timedelta(days=settings.refresh_token_days),
@@ -188,6 +204,7 @@ async def open_product(
         )
         services = Services(
             accounts=accounts,
+            keys=keys,
             registration=RegistrationService(
                 records=records,
                 accounts=accounts,
@@ -221,7 +238,8 @@ async def open_product(
             clock=clock,
             retention=Retention(events=timedelta(days=settings.event_days), audit=timedelta(days=settings.audit_days)),
         )
-        yield Product(settings, public_url, records, blobs, tokens, postman, services, maintenance)
+        basic = BasicLogIns(accounts=accounts, records=records, clock=clock) if settings.basic_auth else None
+        yield Product(settings, public_url, records, blobs, tokens, postman, services, basic, maintenance)
 
 
 def _make_data_dir(path: Path) -> None:
@@ -261,7 +279,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         },
     )
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
-    return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts)  # type: ignore[arg-type]
+    return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts, basic=product.basic)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@ The outermost layer: gives each request an id, tells who is asking before any fa
 catch what nobody caught.
 """
 
+import base64
+import binascii
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,7 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from domain.errors import LighterageError, TokenInvalid
+from domain.errors import InvalidCredentials, LighterageError, TokenInvalid
 from domain.principal import GUEST, Principal
 
 Message = MutableMapping[str, Any]
@@ -26,6 +28,10 @@ class Authenticator(Protocol):
     async def authenticate(self, token: str) -> Principal: ...
 
 
+class BasicAuthenticator(Protocol):
+    async def authenticate(self, identifier: str, password: str, *, client: str) -> Principal: ...
+
+
 class Door:
     """
     Leaves in the scope what every face needs.
@@ -34,11 +40,20 @@ class Door:
     was bad; in the latter case `lighterage.authentication_error` says why, and the face answers in its own form.
     """
 
-    def __init__(self, app: App, *, uploads: App, uploads_path: str, accounts: Authenticator) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        uploads: App,
+        uploads_path: str,
+        accounts: Authenticator,
+        basic: BasicAuthenticator | None = None,
+    ) -> None:
         self._app = app
         self._uploads = uploads
         self._uploads_path = uploads_path
         self._accounts = accounts
+        self._basic = basic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -77,11 +92,27 @@ class Door:
             return
         kind, _, token = authorization.partition(b" ")
         try:
+            if kind.lower() == b"basic" and self._basic is not None:
+                name, password = _pair(token)
+                client = scope.get("client") or ("unknown", 0)
+                scope["lighterage.principal"] = await self._basic.authenticate(name, password, client=client[0])
+                return
             if kind.lower() != b"bearer":
                 raise TokenInvalid("only 'Authorization: Bearer …' is taken here")
             scope["lighterage.principal"] = await self._accounts.authenticate(token.strip().decode("ascii", "replace"))
         except LighterageError as error:
             scope["lighterage.authentication_error"] = error
+
+
+def _pair(credentials: bytes) -> tuple[str, str]:
+    """Read what HTTP Basic sends (RFC 7617); a name holds no colon, a password may."""
+    try:
+        name, colon, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidCredentials from error
+    if not colon:
+        raise InvalidCredentials
+    return name, password
 
 
 async def _apologise(send: Send, request_id: str) -> None:

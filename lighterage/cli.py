@@ -32,6 +32,8 @@ app = typer.Typer(
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 FAILURE_EXIT = 1
+SEEDED = [f"john{number}" for number in range(1, 11)]
+SEED_PASSWORD = "test"  # noqa: S105 (the one that everybody knows)
 
 ServerUrl = Annotated[str, typer.Option("--url", envvar="LIGHTERAGE_URL", help="Where the server is.")]
 Token = Annotated[
@@ -83,6 +85,53 @@ async def _save_user(settings: "Settings", name: str, password: str, *, is_activ
 
     async with open_product(settings, with_sql=False) as product:
         return await product.services.accounts.save_user(name, password, is_active=is_active)
+
+
+@app.command()
+def seed(
+    force: Annotated[bool, typer.Option("--force", help="Also where ENV is production.")] = False,
+) -> None:
+    """Make the users john1 to john10, password `test`, each with a tenant of their own: to try things, not to serve."""
+    from lighterage.settings import SettingsError
+
+    settings = _settings()
+    if settings.environment.lower() == "production" and not force:
+        _fail("ENV is production: these users have a password that everybody knows. --force makes them all the same.")
+    try:
+        made = asyncio.run(_seed(settings))
+    except (SettingsError, LighterageError) as error:
+        _fail(str(error))
+    errors.print("[yellow]warning:[/] everybody knows the password of john1 to john10")
+    print(f"made {made}, found {len(SEEDED) - made} of {len(SEEDED)} users")
+
+
+async def _seed(settings: "Settings") -> int:
+    from lighterage.assembly import open_product
+
+    async with open_product(settings, with_sql=False) as product:
+        accounts = product.services.accounts
+        saved = [await accounts.ensure_user(name, SEED_PASSWORD, tenant_name=name) for name in SEEDED]
+    return sum(one.is_new for one in saved)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the form of this release; the server does the same at its start."""
+    from lighterage.settings import SettingsError
+
+    settings = _settings()
+    try:
+        asyncio.run(_migrate(settings))
+    except (SettingsError, LighterageError) as error:
+        _fail(str(error))
+    print("the database has the form of this release")
+
+
+async def _migrate(settings: "Settings") -> None:
+    from lighterage.assembly import open_product
+
+    async with open_product(settings, with_sql=False) as product:
+        await product.records.ping()
 
 
 @app.command()

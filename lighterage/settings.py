@@ -152,6 +152,14 @@ class Settings(BaseModel):
     free_bytes_min: int = _setting(256 * 2**20, "Refuse uploads when the disk has less room than this.", ge=0)
     cors_origins: str = _setting("*", "Origins whose pages may upload, separated by commas; `*` for every one.")
 
+    users: SecretStr | None = _setting(
+        None,
+        "Users who are there from every start on, each with a tenant of their own: `alice:pw,bob:pw`. Taking one out "
+        "removes nobody.",
+        names=("USERS",),
+    )
+    environment: str = _setting("", "`production` makes `lighterage seed` refuse.", names=("ENV",))
+    basic_auth: bool = _setting(False, "Take name and password by HTTP Basic with every request.")
     access_token_minutes: int = _setting(15, "How long an access token is good.", ge=1, le=24 * 60)
     refresh_token_days: int = _setting(30, "How long a log-in lasts without use.", ge=1, le=365)
     log_in_rate: RateText = _setting(
@@ -210,6 +218,23 @@ def names_of(field: str) -> list[str]:
     return [PREFIX + field.upper(), *map(str, others)]
 
 
+def users_of(settings: Settings) -> list[tuple[str, str]]:
+    """
+    Give names and passwords of the users that the environment names. A name holds no colon, a password no comma.
+
+    Raises:
+        ValueError: It has another form.
+    """
+    pairs = []
+    for entry in (revealed(settings.users) or "").split(","):
+        if entry.strip():
+            name, colon, password = entry.strip().partition(":")
+            if not colon or not name.strip() or not password:
+                raise ValueError("USERS is written as alice:password,bob:password")
+            pairs.append((name.strip(), password))
+    return pairs
+
+
 def load_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
     """
     Read the settings.
@@ -266,6 +291,10 @@ def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]
         problems.append("DEBUG is on while listening on a public address: switch it off, or listen on 127.0.0.1.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or neither.")
+    try:
+        users_of(settings)
+    except ValueError as error:
+        problems.append(f"{error}.")
     if (settings.smtp_username is None) != (settings.smtp_password is None):
         problems.append("LIGHTERAGE_SMTP_USERNAME and LIGHTERAGE_SMTP_PASSWORD go together: set both or neither.")
     if sources.get("s3_endpoint") == PREFIX + "S3_ENDPOINT" and settings.s3_bucket is None:

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from domain.errors import LighterageError, Unauthenticated
+from domain.errors import EmailNotVerified, LighterageError, RateLimited, Unauthenticated
 from domain.principal import GUEST, Principal
 from resolvers.context import Facts, RequestContext
 from resolvers.execution import Engine, Operation
@@ -334,6 +334,10 @@ def _denial(scope: Scope) -> Response | None:
         # RFC 6750, 3.1: "invalid_token ... SHOULD respond with the HTTP 401 (Unauthorized) status code"
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         return _refusal(refused_by(error), JSON, status=401, headers=challenge)
+    if isinstance(error, RateLimited):
+        return _refusal(refused_by(error), JSON, status=429, headers={"Retry-After": str(error.retry_after_seconds)})
+    if isinstance(error, EmailNotVerified):
+        return _refusal(refused_by(error), JSON, status=403)
     if isinstance(error, LighterageError):
         # Who it is could not be found out, which says nothing against the token.
         return _refusal(refused_by(error), JSON, status=503, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.errors import InvalidValue, NotFound
-from domain.ids import FileId, TenantId, UploadId, UserId, is_id
+from domain.ids import ApiKeyId, FileId, TenantId, UploadId, UserId, is_id
 
 IDS_MAX = 100  # in one field or mutation
 
@@ -18,6 +18,10 @@ def parse_file_id(text: str) -> FileId:
 
 def parse_upload_id(text: str) -> UploadId:
     return UploadId(_parse(text, "upload"))
+
+
+def parse_api_key_id(text: str) -> ApiKeyId:
+    return ApiKeyId(_parse(text, "apikey"))
 
 
 def known_file_ids(texts: Sequence[str]) -> list[FileId]:

@@ -19,6 +19,7 @@ from resolvers.accounts import (
     viewer,
 )
 from resolvers.files import delete_files, file_events, get_file, list_files, restore_files, update_file
+from resolvers.keys import create_api_key, list_api_keys, revoke_api_key
 from resolvers.nodes import node, nodes
 from resolvers.queries import select, select_rows
 from resolvers.uploads import abort_upload, create_upload, get_upload, list_uploads, upload_progress
@@ -38,6 +39,7 @@ from schema.accounts import (
 from schema.directives import Auth, Cost
 from schema.enums import Scope
 from schema.files import DeleteFilesPayload, File, RestoreFilesPayload, UpdateFilePayload
+from schema.keys import ApiKey, CreateApiKeyPayload, RevokeApiKeyPayload
 from schema.node import Node
 from schema.pagination import Connection
 from schema.queries import SqlResult
@@ -79,6 +81,11 @@ class Query:
         resolver=list_uploads,
         description="The viewer's own transfers, newest first: what to resume.",
         directives=[WRITE, Cost(list_size=20, sized_by="first")],
+    )
+    api_keys: Connection[ApiKey] = strawberry.field(
+        resolver=list_api_keys,
+        description="The viewer's own API keys, newest first.",
+        directives=[Auth(), Cost(list_size=20, sized_by="first")],
     )
     select: SqlResult = strawberry.field(
         resolver=select,
@@ -131,6 +138,14 @@ class Mutation:
         description="Redeems the emailed token, revokes all sessions.",
         directives=[Cost(weight=50)],
     )
+    create_api_key: CreateApiKeyPayload | None = strawberry.field(
+        resolver=create_api_key,
+        description="Makes a key for a program, narrower than oneself. Needs a log-in: a key makes no keys.",
+        directives=[Auth(), Cost(weight=10)],
+    )
+    revoke_api_key: RevokeApiKeyPayload | None = strawberry.field(
+        resolver=revoke_api_key, description="Ends a key.", directives=[Auth(), Cost(weight=10)]
+    )
     create_upload: CreateUploadPayload | None = strawberry.field(
         resolver=create_upload,
         description="Reserves a transfer; the bytes then go to `upload.url` by tus.",
@@ -177,7 +192,7 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[File, Upload, Tenant, User],
+        types=[File, Upload, Tenant, User, ApiKey],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

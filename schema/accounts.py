@@ -6,9 +6,7 @@ from typing import Annotated, Self
 
 import strawberry
 
-from domain.errors import CursorInvalid, InvalidValue
 from domain.ids import TenantId, UserId
-from domain.page import PAGE_SIZE_MAX
 from domain.tenant import Membership as MembershipRecord
 from domain.tenant import Tenant as TenantRecord
 from domain.user import User as UserRecord
@@ -18,7 +16,7 @@ from schema.enums import TenantRole
 from schema.errors import UserError
 from schema.fields import computed
 from schema.node import Node
-from schema.pagination import Connection
+from schema.pagination import Connection, whole_page
 from schema.scalars import URL, BigInt
 
 
@@ -127,23 +125,8 @@ def membership_page(
     pairs: Sequence[tuple[MembershipRecord, TenantRecord]], *, first: int, after: str | None
 ) -> Connection[Membership]:
     """Cut a page out of all memberships of a user: they are few, and come at once. A cursor is the tenant's id."""
-    if not 0 < first <= PAGE_SIZE_MAX:
-        raise InvalidValue(f"first must be from 1 to {PAGE_SIZE_MAX}", path=("first",), reason="out_of_range")
-    cursors = [tenant.id for _, tenant in pairs]
-    if after is not None and after not in cursors:
-        raise CursorInvalid("this cursor was not made by this list", path=("after",))
-    start = 0 if after is None else cursors.index(after) + 1
-
-    async def count() -> int:
-        return len(pairs)
-
-    return Connection(
-        nodes=[Membership.from_domain(*pair) for pair in pairs[start : start + first]],
-        has_next=start + first < len(pairs),
-        has_previous=start > 0,
-        cursor_at=lambda place: cursors[start + place],
-        count=count,
-    )
+    nodes = [Membership.from_domain(*pair) for pair in pairs]
+    return whole_page(nodes, cursors=[tenant.id for _, tenant in pairs], first=first, after=after)
 
 
 async def find_user(info: Info, user_id: UserId | None) -> User | None:

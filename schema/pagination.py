@@ -1,10 +1,12 @@
 """Lists a page at a time: our own generic connection, with `nodes` for those who write queries by hand."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import strawberry
 
+from domain.errors import CursorInvalid, InvalidValue
+from domain.page import PAGE_SIZE_MAX
 from schema.directives import Cost
 from schema.fields import computed
 
@@ -53,3 +55,23 @@ class Connection(Generic[T]):
     )
     async def total_count(self) -> int | None:
         return await self.count()
+
+
+def whole_page(nodes: Sequence[T], *, cursors: Sequence[str], first: int, after: str | None) -> Connection[T]:
+    """Cut a page out of a list that is short, and here as a whole. `cursors` are the ids of what is listed."""
+    if not 0 < first <= PAGE_SIZE_MAX:
+        raise InvalidValue(f"first must be from 1 to {PAGE_SIZE_MAX}", path=("first",), reason="out_of_range")
+    if after is not None and after not in cursors:
+        raise CursorInvalid("this cursor was not made by this list", path=("after",))
+    start = 0 if after is None else cursors.index(after) + 1
+
+    async def count() -> int:
+        return len(nodes)
+
+    return Connection(
+        nodes=list(nodes[start : start + first]),
+        has_next=start + first < len(nodes),
+        has_previous=start > 0,
+        cursor_at=lambda place: cursors[start + place],
+        count=count,
+    )

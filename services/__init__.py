@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.accounts import AccountService
 from services.files import FileService
+from services.keys import ApiKeyService
 from services.queries import QueryService
 from services.registration import RegistrationService
 from services.tenants import TenantService
@@ -15,6 +16,7 @@ class Services:
     """Every use case, for faces that need several."""
 
     accounts: AccountService
+    keys: ApiKeyService
     registration: RegistrationService
     tenants: TenantService
     files: FileService

@@ -7,10 +7,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from auth.passwords import PasswordHasher
 from auth.tokens import TokenService, is_upload_token
+from domain.apikey import ApiKey, is_api_key
 from domain.audit import AuditAction
 from domain.clock import Clock
 from domain.errors import (
@@ -22,7 +23,7 @@ from domain.errors import (
     TokenExpired,
     TokenInvalid,
 )
-from domain.ids import SYSTEM, SessionId, TenantId, UserId, is_id, new_session_id, new_user_id
+from domain.ids import SYSTEM, ApiKeyId, SessionId, TenantId, UserId, is_id, new_session_id, new_user_id
 from domain.page import Order, PageRequest, Position, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
 from domain.records import Add, Records, Save
@@ -30,11 +31,13 @@ from domain.tenant import MEMBERSHIPS, TENANTS, Membership, Tenant, TenantRole, 
 from domain.user import SESSIONS, USERS, Session, User, parse_email, parse_username
 from services.audit import AuditLog
 from services.founding import confirmed, found_tenant
+from services.keys import ApiKeyService
 from services.throttling import Throttle
 
 MEMBERSHIPS_MAX = 100
 REFRESH_BYTES = 32
 PRINCIPALS_KEPT = 10_000
+NEVER = datetime.max.replace(tzinfo=UTC)
 STARTS_AT_ONCE_MAX = 16  # processes of one server, each of which makes the administrator if it finds none
 
 
@@ -103,6 +106,7 @@ class AccountService:
         clock: Clock,
         throttle: Throttle,
         audit: AuditLog,
+        keys: ApiKeyService,
         rules: SessionRules,
     ) -> None:
         self._records = records
@@ -115,6 +119,7 @@ class AccountService:
         self._clock = clock
         self._throttle = throttle
         self._audit = audit
+        self._keys = keys
         self._rules = rules
         self._checked: OrderedDict[str, tuple[Principal, float, datetime]] = OrderedDict()
 
@@ -142,6 +147,9 @@ class AccountService:
         return principal
 
     async def _check(self, token: str) -> tuple[Principal, datetime]:
+        if is_api_key(token):
+            key = await self._keys.find_by_token(token)
+            return await self._principal_of(key), key.expires_at or NEVER
         if is_upload_token(token):
             upload = self._tokens.verify_upload(token)
             role = await self._role(upload.user_id, upload.tenant_id)
@@ -157,6 +165,22 @@ class AccountService:
         role = await self._role(claims.user_id, claims.tenant_id)
         principal = Principal(claims.user_id, claims.tenant_id, role, claims.scopes, claims.session_id)
         return principal, claims.expires_at
+
+    async def key_pair(self, access_key_id: str) -> tuple[Principal, str]:
+        """
+        Tell whose key signed a request (SigV4), and with which secret.
+
+        The caller has shown nothing yet: check the signature before anything is done for them.
+
+        Raises:
+            TokenInvalid, TokenExpired: There is no such key, or it is not good any more.
+        """
+        key, secret = await self._keys.find_by_access_key_id(access_key_id)
+        return await self._principal_of(key), secret
+
+    async def _principal_of(self, key: ApiKey) -> Principal:
+        role = await self._role(key.user_id, key.in_tenant)
+        return Principal(key.user_id, key.in_tenant, role, frozenset(key.scopes), api_key_id=ApiKeyId(key.id))
 
     async def _role(self, user_id: UserId, tenant_id: TenantId | None) -> TenantRole | None:
         try:
@@ -184,6 +208,13 @@ class AccountService:
             EmailNotVerified: Both are right, but the address was not confirmed.
             RateLimited: Too many wrong ones came before, or too much from this client.
         """
+        user = await self.check_credentials(identifier, password, client=client)
+        issued = await self.begin_session(user)
+        await self._audit.record(AuditAction.LOGGED_IN, UserId(user.id), client=client)
+        return issued
+
+    async def check_credentials(self, identifier: str, password: str, *, client: str) -> User:
+        """Give the user whose name and password these are; raises as `log_in` does."""
         await self._throttle.log_in(identifier, client=client)
         user = await self._find_user(identifier)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
@@ -195,9 +226,15 @@ class AccountService:
         if self._rules.must_verify and user.email is not None and user.email_verified_at is None:
             raise EmailNotVerified
         await self._throttle.logged_in(identifier, client=client)
-        issued = await self.begin_session(user)
-        await self._audit.record(AuditAction.LOGGED_IN, UserId(user.id), client=client)
-        return issued
+        return user
+
+    async def principal_of(self, user: User) -> Principal:
+        """Give a user who has shown who they are, in the tenant that they joined first, without a session."""
+        memberships = await self.memberships_of(UserId(user.id))
+        if not memberships:
+            return Principal(UserId(user.id), scopes=ALL_SCOPES)
+        joined, _ = memberships[0]
+        return Principal(UserId(user.id), joined.member_of, joined.role, ALL_SCOPES)
 
     async def begin_session(self, user: User) -> IssuedSession:
         """Log in a user who has shown who they are, in the tenant that they joined first."""

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from auth.passwords import PasswordHasher
 from domain.errors import InvalidCredentials, PermissionDenied, RateLimited, TokenExpired, TokenInvalid
 from domain.ids import UploadId
 from domain.upload import NewUpload
 from domain.user import USERS
+from lighterage.assembly import build_app, open_product
 from services.files import FileQuery
-from tests.support.product import PASSWORD, http_client, tus_client
+from tests.support.product import ADDRESS, PASSWORD, http_client, settings, tus_client
 from tests.support.upload_client import TUS
 
 
@@ -251,6 +253,25 @@ async def test_log_out_with_a_wrong_secret_ends_nothing(world, accounts, anna):
     await accounts.log_out(f"{session_id}.wrong", everywhere=True)
 
     assert await status_of(world, anna.session.access_token) == 404
+
+
+@pytest.mark.parametrize("act", ["log out", "everywhere", "switched off", "new password"])
+async def test_another_process_hears_of_it_within_a_second_R000_10(world, anna, act):
+    """Two processes on one directory: what one ends, the other believes for a second at most."""
+    passwords = PasswordHasher(memory_kib=8, rounds=1)
+    data_dir = world.product.settings.data_dir
+    async with open_product(settings(data_dir), address=ADDRESS, clock=world.clock, passwords=passwords) as other:
+        app = build_app(other)
+        before = await tus_client(app, anna.session.access_token).send("HEAD", f"/files/upload_{'0' * 26}", TUS)
+        accounts = world.product.services.accounts
+        if act in ("log out", "everywhere"):
+            await accounts.log_out(anna.session.refresh_token, everywhere=act == "everywhere")
+        else:
+            await accounts.save_user("anna@example.org", "new battery staple", is_active=act != "switched off")
+        world.clock.advance(seconds=1)
+        after = await tus_client(app, anna.session.access_token).send("HEAD", f"/files/upload_{'0' * 26}", TUS)
+
+    assert (404, 401) == (before.status, after.status)
 
 
 # ---- a token for one upload

@@ -15,6 +15,7 @@ from adapters.limits.memory import MemoryRateLimits
 from adapters.locks.local import LocalLocks
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
+from auth.sealing import Sealer
 from auth.tokens import TokenService, new_private_key
 from domain.blob import BlobWriter
 from domain.errors import LighterageError, StoreFull, StoreUnavailable
@@ -32,6 +33,7 @@ from services.accounts import AccountService, SessionRules
 from services.audit import AuditLog
 from services.concatenating import Concatenator
 from services.finishing import Finisher
+from services.keys import ApiKeyService
 from services.maintenance import MaintenanceService, Retention
 from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
@@ -184,13 +186,15 @@ class Rig:
 
     async def new_user(self) -> Principal:
         """Make a user with a tenant of their own, by stores that do not fail."""
+        audit = AuditLog(records=self.records, clock=self.clock)
         accounts = AccountService(
             records=self.records,
             passwords=PasswordHasher(memory_kib=8, rounds=1),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
             clock=self.clock,
             throttle=Throttle(MemoryRateLimits(clock=self.clock), Rates(log_in=None, address=None, mail=None)),
-            audit=AuditLog(records=self.records, clock=self.clock),
+            audit=audit,
+            keys=ApiKeyService(records=self.records, sealer=Sealer(self._key), audit=audit, clock=self.clock),
             rules=SessionRules(),
         )
         self._users += 1

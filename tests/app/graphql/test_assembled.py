@@ -344,3 +344,39 @@ async def test_from_sign_up_to_a_new_password_R000_5(product: Product) -> None:
     assert used["userErrors"] == [{"path": [], "code": "TOKEN_INVALID"}]
     assert session["session"]["tenant"] == {"name": "Carla's Maps"}
     assert reset["session"]["viewer"] == {"email": account["email"]}
+
+
+async def test_a_key_is_made_shown_once_used_and_ended(product: Product) -> None:
+    """The whole life of one, over GraphQL."""
+    anna, mallory = await log_in(product, "anna"), await log_in(product, "mallory")
+    create = (
+        "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { token secretAccessKey apiKey {"
+        " id name prefix accessKeyId scopes tenant { name } } userErrors { path code } } }"
+    )
+    revoke = (
+        "mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { apiKey { id } userErrors { code } } }"
+    )
+    keys = "{ apiKeys { totalCount nodes { id lastUsedAt } } }"
+
+    made = (await anna.data(create, input={"name": "backup", "scopes": ["FILES_READ"]}))["createApiKey"]
+    past = {"name": "backup", "scopes": ["FILES_READ"], "expiresAt": "2020-01-01T00:00:00Z"}
+    refused = (await anna.data(create, input=past))["createApiKey"]
+    by_key = Person(anna.client, anna.http, made["token"])
+    listed = (await by_key.data(keys))["apiKeys"]
+    own = await by_key.data(
+        "query ($id: ID!) { viewer { username } node(id: $id) { __typename } }", id=made["apiKey"]["id"]
+    )
+    others = await mallory.data("query ($id: ID!) { node(id: $id) { id } }", id=made["apiKey"]["id"])
+    theirs = (await mallory.data(revoke, input={"apiKeyId": made["apiKey"]["id"]}))["revokeApiKey"]
+    ended = (await anna.data(revoke, input={"apiKeyId": made["apiKey"]["id"]}))["revokeApiKey"]
+
+    assert made["apiKey"]["scopes"] == ["FILES_READ"]
+    assert made["token"] == f"{made['apiKey']['prefix']}_{made['secretAccessKey']}"
+    assert refused["userErrors"] == [{"path": ["expiresAt"], "code": "OUT_OF_RANGE"}]
+    assert (listed["totalCount"], listed["nodes"][0]["id"]) == (1, made["apiKey"]["id"])
+    assert listed["nodes"][0]["lastUsedAt"] is not None
+    assert own == {"viewer": {"username": "anna"}, "node": {"__typename": "ApiKey"}}
+    assert others == {"node": None}
+    assert theirs == {"apiKey": None, "userErrors": [{"code": "NOT_FOUND"}]}
+    assert ended == {"apiKey": {"id": made["apiKey"]["id"]}, "userErrors": []}
+    assert (await anna.data(keys))["apiKeys"] == {"totalCount": 0, "nodes": []}

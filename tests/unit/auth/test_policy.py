@@ -26,7 +26,9 @@ NEEDS = {
     Action.CREATE_UPLOAD: (Scope.FILES_WRITE, MEMBER, False),
     Action.WRITE_UPLOAD: (Scope.FILES_WRITE, MEMBER, True),
     Action.READ_TENANT: (None, VIEWER, False),
+    Action.MANAGE_KEYS: (None, VIEWER, False),
 }
+OF_A_LOG_IN = {Action.MANAGE_KEYS}
 
 
 def a_file(*, tenant_id: str = "tenant_a", uploaded_by: str | None, visibility: Visibility) -> File:
@@ -52,7 +54,7 @@ def an_upload(*, tenant_id: str = "tenant_a", user_id: str = "user_anna", id: st
 
 
 def anna(role: TenantRole, scopes: frozenset[Scope] = ALL_SCOPES) -> Principal:
-    return Principal("user_anna", "tenant_a", role, scopes)  # type: ignore[arg-type]
+    return Principal("user_anna", "tenant_a", role, scopes, "session_1")  # type: ignore[arg-type]
 
 
 def outcome(principal: Principal, action: Action, resource: File | Upload | None = None) -> type | str:
@@ -82,6 +84,14 @@ def test_file_is_let_out_by_the_table(action):
         else:
             expected = "tenant_a" if has_right and (scope is None or scope in scopes) else PermissionDenied
         assert expected == outcome(anna(role, scopes), action, file), (role, owner, visibility, scopes)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_some_things_are_for_people_only(action):
+    """A key that leaked must not make others, whoever made it."""
+    by_key = Principal("user_anna", "tenant_a", OWNER, ALL_SCOPES, api_key_id="apikey_1")  # type: ignore[arg-type]
+
+    assert (PermissionDenied if action in OF_A_LOG_IN else "tenant_a") == outcome(by_key, action)
 
 
 @pytest.mark.parametrize(("action", "role"), [*product(Action, TenantRole)])

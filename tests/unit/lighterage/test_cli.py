@@ -1,6 +1,7 @@
 """The commands of whoever runs the server: what they do, say, and answer to a shell."""
 
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,41 @@ def test_query_over_neither_file_nor_id_says_so(run):
 
     assert failed.exit_code == 1
     assert "there is no file nothing.csv" in failed.stderr
+
+
+def test_seed_makes_ten_users_and_twice_is_harmless_R003_15(run, tmp_path):
+    """Each in a tenant of their own; those who are there stay logged in."""
+    first, second = run("seed"), run("seed")
+
+    assert [0, 0] == [first.exit_code, second.exit_code], first.output
+    assert "made 10, found 0 of 10 users" in first.output
+    assert "made 0, found 10 of 10 users" in second.output
+    with sqlite3.connect(tmp_path / "data" / "lighterage.db") as database:
+        names = {name for (name,) in database.execute("SELECT username FROM users")}
+        tenants = {slug for (slug,) in database.execute("SELECT slug FROM tenants")}
+    assert names == tenants == {f"john{number}" for number in range(1, 11)}
+
+
+def test_seed_refuses_in_production_R003_15(run, tmp_path):
+    """A password that everybody knows is no good there; whoever insists may."""
+    refused = run("seed", ENV="production")
+    nothing = not (tmp_path / "data").exists()
+    forced = run("seed", "--force", ENV="production")
+
+    assert (1, True, 0) == (refused.exit_code, nothing, forced.exit_code)
+    assert "--force" in refused.output
+
+
+def test_migrate_may_run_twice_R003_13(run):
+    """As the server does it at every start."""
+    assert [0, 0] == [run("migrate").exit_code, run("migrate").exit_code]
+
+
+@pytest.mark.parametrize("users", ["alice", "alice:", ":pw", "alice:pw,bob"])
+def test_users_in_another_form_are_said_without_the_passwords(run, users):
+    """They stand in the environment, and the message in a log."""
+    done = run("serve", USERS=users)
+
+    assert 1 == done.exit_code
+    assert "USERS is written as" in done.output
+    assert "pw" not in done.output
