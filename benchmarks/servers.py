@@ -138,6 +138,7 @@ def _start(name: str, directory: Path) -> Running:
             "LIGHTERAGE_ADMIN_EMAIL": EMAIL,
             "LIGHTERAGE_ADMIN_PASSWORD": PASSWORD,
             "LIGHTERAGE_LOG_LEVEL": "warning",
+            "LIGHTERAGE_CREATION_RATE": "off",
             "LIGHTERAGE_FSYNC": "0" if name.endswith("nofsync") else "1",
         }
         uploads = "/files/"

@@ -44,6 +44,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
+from lighterage.proxies import Family, TrustedProxies
 from lighterage.settings import Settings, SettingsError, revealed, users_of
 from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
@@ -156,6 +157,7 @@ async def open_product(
         LighterageError: A store does not answer.
     """
     clock = clock or SystemClock()
+    throttle = _throttle(settings, clock)
     public_url = settings.public_url or address
     _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as stack:
@@ -176,6 +178,7 @@ async def open_product(
             finisher=finisher,
             concatenator=concatenator,
             tokens=tokens,
+            throttle=throttle,
             clock=clock,
             rules=UploadRules(
                 length_max=settings.file_size_max,
@@ -183,7 +186,7 @@ async def open_product(
                 public_url=f"{public_url}{UPLOADS_PATH}",
             ),
         )
-        audit, throttle = AuditLog(records=records, clock=clock), _throttle(settings, clock)
+        audit = AuditLog(records=records, clock=clock)
         passwords = passwords or PasswordHasher()
         postman = Postman(mail or _mail(settings, clock))
         stack.push_async_callback(postman.close)
@@ -279,7 +282,15 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         },
     )
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
-    return Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts, basic=product.basic)  # type: ignore[arg-type]
+    door = Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts, basic=product.basic)  # type: ignore[arg-type]
+    if not settings.trusted_proxies:
+        return door
+    return TrustedProxies(
+        door,
+        trusted=settings.trusted_proxies,
+        family=Family(settings.proxy_fields),
+        tell_address=settings.public_url is None,
+    )
 
 
 @asynccontextmanager
@@ -299,6 +310,7 @@ def _throttle(settings: Settings, clock: Clock) -> Throttle:
         log_in=parse_rate(settings.log_in_rate),
         address=parse_rate(settings.address_rate),
         mail=parse_rate(settings.mail_rate),
+        creation=parse_rate(settings.creation_rate),
     )
     return Throttle(MemoryRateLimits(clock=clock), rates)
 
@@ -334,6 +346,7 @@ def _graphql_config(product: Product) -> GraphQLConfig:
     facts = Facts(
         version=version,
         tus_url=f"{product.address}{UPLOADS_PATH}",
+        public_url=product.address,
         sign_up_enabled=product.services.registration.is_open,
     )
     return GraphQLConfig(facts=facts, origins=_origins(product.settings))

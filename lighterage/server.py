@@ -111,8 +111,7 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=settings.trusted_proxies,
+                proxy_headers=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
             server = Server(

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, Secr
 from domain.errors import InvalidValue
 from domain.rate import parse_rate
 from domain.user import parse_email
+from lighterage.proxies import parse_networks
 
 PREFIX = "LIGHTERAGE_"
 _WITH_SECRETS = {"mongo_url"}  # a password may be part of them
@@ -45,6 +46,11 @@ def _rate(text: str) -> str:
     return text
 
 
+def _networks(text: str) -> str:
+    parse_networks(text)
+    return text
+
+
 def _mongo_url(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("a MongoDB URL starts with mongodb:// or mongodb+srv://")
@@ -57,6 +63,7 @@ def _setting(default: Any, meaning: str, *, names: tuple[str, ...] = (), **bound
 
 HttpAddress = Annotated[str, AfterValidator(_url)]
 RateText = Annotated[str, AfterValidator(_rate)]
+Networks = Annotated[str, AfterValidator(_networks)]
 
 
 class Settings(BaseModel):
@@ -169,10 +176,14 @@ class Settings(BaseModel):
         "300/15m", "Log-ins, refreshes, sign-ups and requests for letters from one address together."
     )
     mail_rate: RateText = _setting("5/h", "Letters to one mail address, whoever asks for them.")
-    trusted_proxies: str = _setting(
+    creation_rate: RateText = _setting("6000/m", "Uploads that one user may create.")
+    trusted_proxies: Networks = _setting(
         "",
-        "Proxies in front of this server, addresses or networks separated by commas: their `X-Forwarded-For` and "
-        "`X-Forwarded-Proto` are believed. Not set: none, and behind a proxy all clients are one address.",
+        "Proxies in front of this server, addresses or networks separated by commas: who asks and under which address "
+        "is what they say. Not set: none, and behind a proxy all clients are one address.",
+    )
+    proxy_fields: Literal["x-forwarded", "forwarded"] = _setting(
+        "x-forwarded", "Which fields they set: `X-Forwarded-For`, `-Proto`, `-Host`, `-Prefix`, or `Forwarded`."
     )
     audit_days: int = _setting(365, "How long it is kept who did what that touches security.", ge=1, le=3650)
     event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)

@@ -45,7 +45,7 @@ def server_info(info: Info) -> ServerInfo:
     facts = info.context.facts
     return ServerInfo(
         version=facts.version,
-        tus_url=URL(facts.tus_url),
+        tus_url=URL(info.context.as_reached(facts.tus_url)),
         max_file_size=BigInt(info.context.file_size_max),
         sign_up_enabled=facts.sign_up_enabled,
     )

@@ -31,6 +31,7 @@ class Facts:
 
     version: str
     tus_url: str
+    public_url: str = ""
     sign_up_enabled: bool = False
 
 
@@ -47,6 +48,7 @@ class RequestContext:
     Attributes:
         client: The caller's network address, for rate limits.
         request_id: What a masked error names, so that the log can be searched for it.
+        public_url: Address of this server as the client reaches it, where a trusted proxy told; else that of the facts.
     """
 
     services: Services
@@ -54,6 +56,7 @@ class RequestContext:
     principal: Principal
     client: str
     request_id: str
+    public_url: str | None = None
     _made: list[_Loaders] = field(init=False, default_factory=list)
 
     def renew(self) -> "RequestContext":
@@ -90,7 +93,9 @@ class RequestContext:
         return await self.services.accounts.memberships(self.principal)
 
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
-        return await self.services.files.download_url(self.principal, file, ttl_seconds=ttl_seconds, inline=inline)
+        files = self.services.files
+        url = await files.download_url(self.principal, file, ttl_seconds=ttl_seconds, inline=inline)
+        return None if url is None else self.as_reached(url)
 
     async def sql_schema(self, file: File) -> SqlSchema | None:
         found = await self.services.queries.schema_of(self.principal, file)
@@ -100,7 +105,11 @@ class RequestContext:
         return SqlSchema(format=SqlFormat[found.format.name], columns=columns)
 
     def upload_url(self, upload: Upload) -> str:
-        return self.services.uploads.url_of(upload)
+        return self.as_reached(self.services.uploads.url_of(upload))
+
+    def as_reached(self, url: str) -> str:
+        """Give one of our addresses as the client reaches it."""
+        return url if self.public_url is None else self.public_url + url.removeprefix(self.facts.public_url)
 
     def upload_headers(self, upload: Upload) -> dict[str, str]:
         return self.services.uploads.headers_for(self.principal, upload)

@@ -266,6 +266,7 @@ class GraphQLEndpoint:
             principal=principal or _principal(scope),
             client=_client(scope),
             request_id=scope.get("lighterage.request_id") or secrets.token_hex(8),
+            public_url=scope.get("lighterage.public_url"),
         )
 
 

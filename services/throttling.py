@@ -15,11 +15,13 @@ class Rates:
             stranger could lock somebody out.
         address: Log-ins, refreshes, sign-ups and requests for mail from one address together.
         mail: Letters to one mail address, whoever asks for them.
+        creation: Uploads that one user begins.
     """
 
     log_in: Rate | None
     address: Rate | None
     mail: Rate | None
+    creation: Rate | None = None
 
 
 class Throttle:
@@ -47,6 +49,10 @@ class Throttle:
     async def mail(self, address: str) -> None:
         if self._rates.mail is not None:
             await self._limits.hit(f"mail {address}", self._rates.mail)
+
+    async def creation(self, user_id: str) -> None:
+        if self._rates.creation is not None:
+            await self._limits.hit(f"create {user_id}", self._rates.creation)
 
 
 def _log_in_key(identifier: str, client: str) -> str:

@@ -54,6 +54,7 @@ from services.concatenating import Concatenator, members_key
 from services.digests import LiveDigest, LiveDigests
 from services.finishing import Finisher
 from services.receiving import Receiver
+from services.throttling import Throttle
 from services.waking import waking
 
 LOCK_PATIENCE_SECONDS = 5.0
@@ -116,6 +117,7 @@ class UploadService:
         finisher: Finisher,
         concatenator: Concatenator,
         tokens: TokenService,
+        throttle: Throttle,
         clock: Clock,
         rules: UploadRules,
     ) -> None:
@@ -127,6 +129,7 @@ class UploadService:
         self._finisher = finisher
         self._concatenator = concatenator
         self._tokens = tokens
+        self._throttle = throttle
         self._clock = clock
         self._rules = rules
         self._active: dict[str, _Active] = {}
@@ -178,6 +181,7 @@ class UploadService:
     async def _begin(self, principal: Principal, new: NewUpload) -> Upload:
         tenant_id = require(principal, Action.CREATE_UPLOAD)
         assert principal.user_id is not None
+        await self._throttle.creation(principal.user_id)
         # Keys are the user's own: another user's equal key names another upload.
         key = f"{principal.user_id} {new.idempotency_key}" if new.idempotency_key is not None else None
         known = await self._known(tenant_id, key)

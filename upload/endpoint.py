@@ -119,6 +119,7 @@ class UploadEndpoint:
 
     def _head(self, scope: Scope, fields: Headers) -> RequestHead:
         config = self._config
+        public_url = scope.get("lighterage.public_url") or config.public_url
         root, path = scope.get("root_path", ""), scope["path"]
         if root and path.startswith(root):
             path = path[len(root) :]
@@ -133,7 +134,7 @@ class UploadEndpoint:
             path_tail=tail,
             headers=fields,
             location_path=location_path,
-            location_prefix=config.public_url.rstrip("/") + config.base_path if config.public_url else location_path,
+            location_prefix=public_url.rstrip("/") + config.base_path if public_url else location_path,
             body_length=parse_body_length(fields, http_version=scope.get("http_version", "1.1")),
             request_id=scope.get("lighterage.request_id"),
             received_at=self._clock.now() if self._clock is not None else None,

@@ -13,6 +13,7 @@ from upload.protocol.config import Config, Extension
 
 V = {"Tus-Resumable": "1.0.0"}
 BYTES = V | {"Content-Type": "application/offset+octet-stream"}
+CRC32C_OF_HELLO = bytes.fromhex("9a71bb4c")
 NOWHERE = "/files/upload_00000000000000000000000000"
 IMF_DATE = r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT"
 
@@ -36,7 +37,12 @@ def refused(request: str, headers: dict[str, str], status: int, body: bytes | No
 
 
 def digest(algorithm: str, content: bytes) -> str:
-    raw = zlib.crc32(content).to_bytes(4, "big") if algorithm == "crc32" else hashlib.new(algorithm, content).digest()
+    if algorithm == "crc32":
+        raw = zlib.crc32(content).to_bytes(4, "big")
+    elif algorithm == "crc32c":
+        raw = CRC32C_OF_HELLO
+    else:
+        raw = hashlib.new(algorithm, content).digest()
     return f"{algorithm} {base64.b64encode(raw).decode()}"
 
 
@@ -377,13 +383,13 @@ HELLO = b"hello"
 CHECKSUM = {
     "announced": Case(
         "The Tus-Checksum-Algorithm header MUST be included in the response to an OPTIONS request.",
-        (Step("OPTIONS /files/", fields={"Tus-Checksum-Algorithm": "sha1,sha256,sha512,md5,crc32(,crc32c)?"}),),
+        (Step("OPTIONS /files/", fields={"Tus-Checksum-Algorithm": "sha1,sha256,sha512,md5,crc32,crc32c"}),),
     ),
     "right": Case(
         "204 No Content if the checksums match and the processing of the data succeeded.",
         tuple(
             step
-            for algorithm in ("sha1", "sha256", "sha512", "md5", "crc32")
+            for algorithm in ("sha1", "sha256", "sha512", "md5", "crc32", "crc32c")
             for step in (CREATE, Step("PATCH {a}", at(0, Upload_Checksum=digest(algorithm, HELLO)), HELLO))
         ),
         stored={"a": HELLO},

@@ -154,6 +154,7 @@ class Rig:
         self.plan = Plan()
         self._make_locks = make_locks
         self._key = SigningKey("key_1", new_private_key(), NOON)
+        self._throttle = Throttle(MemoryRateLimits(clock=clock), Rates(log_in=None, address=None, mail=None))
         self._users = 0
         self.restart()
 
@@ -171,6 +172,7 @@ class Rig:
             finisher=finisher,
             concatenator=Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
+            throttle=self._throttle,
             clock=self.clock,
             rules=UploadRules(length_max=2**40, lifetime=LIFETIME, public_url="/files/"),
         )
@@ -192,7 +194,7 @@ class Rig:
             passwords=PasswordHasher(memory_kib=8, rounds=1),
             tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
             clock=self.clock,
-            throttle=Throttle(MemoryRateLimits(clock=self.clock), Rates(log_in=None, address=None, mail=None)),
+            throttle=self._throttle,
             audit=audit,
             keys=ApiKeyService(records=self.records, sealer=Sealer(self._key), audit=audit, clock=self.clock),
             rules=SessionRules(),
