@@ -312,7 +312,15 @@ class AppendBytes:
 
 @dataclass(frozen=True, slots=True)
 class GetStatus:
+    """
+    Ask how far an upload is.
+
+    Attributes:
+        settles: End a request that still adds bytes, so that what is told is where to go on (IETF draft).
+    """
+
     upload_id: UploadId
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,9 @@ class Concatenator:
         self._finisher = finisher
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, tenant_id: str, user_id: str | None, members: tuple[UploadId, ...]) -> int:
+    async def members_of(self, tenant_id: str, user_id: str | None, members: tuple[UploadId, ...]) -> list[Upload]:
         """
-        Hold the members of a final upload to the rules, and give their bytes together, as far as they are known.
+        Give the members of a final upload, held to the rules.
 
         Raises:
             InvalidValue: One is named twice, is not there, is not the caller's, or is no partial upload.
@@ -62,7 +62,7 @@ class Concatenator:
             is_usable = member is not None and member.user_id == user_id and not member.status.is_gone
             if member is None or not is_usable or member.concatenation is not Concatenation.PARTIAL:
                 raise InvalidValue(f"there is no partial upload {member_id}", path=("Upload-Concat",))
-        return sum(found[member_id].reserved_bytes for member_id in members)
+        return [found[member_id] for member_id in members]
 
     async def join_soon(self, final: Upload, drop: Drop) -> Upload:
         """Join in the background; a moment is waited for the end, and the upload given as it is then."""

@@ -220,9 +220,13 @@ class UploadService:
         known = await self._known(tenant_id, f"{principal.user_id} {named.idempotency_key}")
         if known is not None:
             return known
-        length = await self._concatenator.check(tenant_id, principal.user_id, new.members)
+        members = await self._concatenator.members_of(tenant_id, principal.user_id, new.members)
+        length = sum(member.reserved_bytes for member in members)
         limits = await self._limits(tenant_id)
         check_length(length, length_max=self._length_max(limits))
+        # tus 1.0: "Upload-Length [...] MUST be included if the length of the final resource can be calculated".
+        if all(member.length is not None for member in members):
+            named = replace(named, length=length)
         return await self._concatenator.join_soon(await self._begin(principal, named), self.drop)
 
     async def _known(self, tenant_id: TenantId, idempotency_key: str | None) -> Upload | None:
@@ -427,6 +431,14 @@ class UploadService:
         if upload.status.is_gone or (upload.status.is_open and self._clock.now() >= upload.expires_at):
             raise UploadExpired
         return upload
+
+    async def settle(self, principal: Principal, upload_id: UploadId) -> Upload:
+        """End a request that still adds bytes, in whichever process, and give the upload: it goes on from there."""
+        await self._find(principal, upload_id)
+        with suppress(UploadLocked):  # then what is recorded by now is the best there is
+            async with self._locks.hold(upload_id, on_contention=_ignore, patience_seconds=LOCK_PATIENCE_SECONDS):
+                pass
+        return await self.status(principal, upload_id)
 
     async def get(self, principal: Principal, upload_id: UploadId) -> Upload:
         """Give the upload as it is recorded, finished and ended ones too."""

@@ -53,6 +53,7 @@ class Uploads(Protocol):
     async def create(self, principal: Principal, command: CreateUpload, body: Body | None) -> Upload: ...
     async def append(self, principal: Principal, command: AppendBytes, body: Body) -> Upload: ...
     async def status(self, principal: Principal, upload_id: UploadId) -> Upload: ...
+    async def settle(self, principal: Principal, upload_id: UploadId) -> Upload: ...
     async def terminate(self, principal: Principal, upload_id: UploadId) -> None: ...
 
 
@@ -152,8 +153,9 @@ class UploadEndpoint:
                     return await self._append(principal, command, head, body, dialect)
                 case CreateUpload() as command:
                     return await self._create(principal, command, head, body, dialect, scope, send)
-                case GetStatus(upload_id):
-                    upload = await self._service.status(principal, upload_id)
+                case GetStatus(upload_id, settles):
+                    ask = self._service.settle if settles else self._service.status
+                    upload = await ask(principal, upload_id)
                     return dialect.format_status(upload, head, self._config)
                 case TerminateUpload(upload_id):
                     await self._service.terminate(principal, upload_id)
@@ -175,7 +177,7 @@ class UploadEndpoint:
         try:
             upload = await self._service.append(principal, command, body)
         except UploadComplete:
-            if not command.is_last or command.body_length != 0:
+            if command.is_last is False or command.body_length != 0:
                 raise
             # The answer to the last bytes was lost, or those before had reached the end: nothing is left to do.
             upload = await self._service.status(principal, command.upload_id)

@@ -48,6 +48,7 @@ async def test_unfinished_members_are_waited_for(world, anna):
     await anna.tus.patch(first, 0, b"abc")
 
     assert "upload-offset" not in waiting.headers
+    assert "6" == waiting.headers["upload-length"]
     assert await world.content_of(await world.file_of(anna)) == b"abcdef"
 
 

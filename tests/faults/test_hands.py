@@ -74,6 +74,23 @@ async def test_status_during_an_append_disturbs_nothing(world):
     assert sha256(b"helloworld") == (await world.file_of(world.anna)).sha256
 
 
+async def test_offset_that_the_draft_is_told_is_taken(world):
+    """
+    The IETF draft: "the offset sent by the server MUST be accepted in a subsequent request to append representation
+    data if no other request to append representation data or cancel was received in the meantime"; so the question ends
+    the one that still runs.
+    """
+    path = await world.anna.tus.create(10)
+    wire, task = await hanging(world, path, 0, b"hel")
+    told = await world.anna.tus.send("HEAD", path, {"Upload-Draft-Interop-Version": "10"})
+    wire.push(part(b"lo", more=True))
+    await task
+    answer = await world.anna.tus.patch(path, int(told.headers["upload-offset"]), b"loworld")
+
+    assert (told.headers["upload-offset"], answer.status, wire.response.status) == ("3", 204, 423)
+    assert sha256(b"helloworld") == (await world.file_of(world.anna)).sha256
+
+
 async def test_status_during_a_checked_append_sees_nothing_unchecked(world):
     """Bytes whose checksum is still to come are not acknowledged, and the poll does not wait for them."""
     path = await world.anna.tus.create(5)

@@ -62,7 +62,7 @@ CORE = {
     ),
     "length is sent back": Case(
         "If the size of the upload is known, the Server MUST include the Upload-Length header in the response.",
-        (CREATE, head(upload_length="10")),
+        (CREATE, head(upload_length="10", upload_defer_length=None)),
     ),
     "head of nothing": Case(
         "If the resource is not found, the Server SHOULD return either the 404 Not Found, 410 Gone or 403 Forbidden "
@@ -353,6 +353,15 @@ CREATION_WITH_UPLOAD = {
         "The Client MUST include the Content-Type: application/offset+octet-stream header.",
         (refused("POST /files/", V | {"Upload-Length": "5"}, 415, b"hello"),),
     ),
+    "not without creation": Case(
+        "if the Server does not offer the Creation extension, it MUST NOT offer the Creation With Upload extension "
+        "either.",
+        (
+            Step("OPTIONS /files/", fields={"Tus-Extension": "termination"}),
+            Step("POST /files/", BYTES | {"Upload-Length": "5"}, b"hello", 405),
+        ),
+        Config(extensions=frozenset(Extension) - {Extension.CREATION, Extension.CHECKSUM, Extension.EXPIRATION}),
+    ),
     "no body, no offset": Case(
         "An empty POST request is used to create a new upload resource.",
         (Step("POST /files/", V | {"Upload-Length": "5"}, b"", 201, fields={"Upload-Offset": None}),),
@@ -488,9 +497,9 @@ CONCATENATION = {
             PART_B,
             Step("POST /files/", FINAL, b"", 201, saves="c"),
             Step("HEAD {c}", V, status=200, fields={"Upload-Length": "11", "Upload-Offset": "11"}),
-            Step("POST /files/", V | {"Upload-Concat": "final;{b} {a} {b}"}, b"", 201, saves="d"),
+            Step("POST /files/", V | {"Upload-Concat": "final;{b} {a}"}, b"", 201, saves="d"),
         ),
-        stored={"c": b"hello world", "d": b" worldhello world"},
+        stored={"c": b"hello world", "d": b" worldhello"},
     ),
     "sent back": Case(
         "Response to HEAD request against partial or final upload MUST include the Upload-Concat header and its value"
@@ -513,6 +522,38 @@ CONCATENATION = {
             ),
         ),
         Config(public_url="https://x.example/up"),
+    ),
+    "named at creation": Case(
+        "The Upload-Concat request and response header MUST be set in both partial and final upload creation requests.",
+        (
+            Step(
+                "POST /files/",
+                V | {"Upload-Length": "5", "Upload-Concat": "partial"},
+                b"",
+                201,
+                fields={"Upload-Concat": "partial"},
+            ),
+            PART_A,
+            PART_B,
+            Step("POST /files/", FINAL, b"", 201, fields={"Upload-Concat": "final;{a} {b}"}),
+            Step("POST /files/", V | {"Upload-Length": "5"}, b"", 201, fields={"Upload-Concat": None}),
+        ),
+    ),
+    "metadata stays behind": Case(
+        "When creating a new final upload the partial uploads' metadata SHALL NOT be transferred to the new final "
+        "upload.",
+        (
+            Step(
+                "POST /files/",
+                BYTES | {"Upload-Length": "5", "Upload-Concat": "partial", "Upload-Metadata": "filename YQ=="},
+                b"hello",
+                201,
+                saves="a",
+            ),
+            PART_B,
+            Step("POST /files/", FINAL, b"", 201, saves="c"),
+            Step("HEAD {c}", V, status=200, fields={"Upload-Metadata": None}),
+        ),
     ),
     "no length": Case(
         "The Client MUST NOT include the Upload-Length header in the final upload creation.",
@@ -599,7 +640,45 @@ OURS = {
     ),
     "complete is complete": Case(
         "Clients take 409 as 'ask for the offset again', and find the upload finished.",
-        (CREATE, Step("PATCH {a}", at(0), b"helloworld"), refused("PATCH {a}", at(10), 409, b"")),
+        (CREATE, Step("PATCH {a}", at(0), b"helloworld"), Step("PATCH {a}", at(10), chunks=(b"!",), status=409)),
+    ),
+    "empty append at the end": Case(
+        "The Server MUST acknowledge successful PATCH requests with the 204 No Content status: nothing more was asked.",
+        (
+            CREATE,
+            Step("PATCH {a}", at(0), b"helloworld"),
+            Step("PATCH {a}", at(10), b"", fields={"Upload-Offset": "10"}),
+            refused("PATCH {a}", at(9), 409, b""),
+        ),
+        stored={"a": b"helloworld"},
+    ),
+    "length behind the last bytes": Case(
+        "the Client MUST set the Upload-Length header in the next PATCH request, once the length is known.",
+        (
+            DEFER,
+            Step("PATCH {a}", at(0), b"hello", fields={"Upload-Offset": "5"}),
+            Step("PATCH {a}", at(5, Upload_Length="5"), b"", fields={"Upload-Offset": "5"}),
+            head(upload_length="5", upload_expires=None),
+        ),
+        stored={"a": b"hello"},
+    ),
+    "type of an empty creation": Case(
+        "Libraries set a Content-Type on requests without a body, too.",
+        (Step("POST /files/", V | {"Upload-Length": "5", "Content-Type": "text/plain"}, b"", 201),),
+    ),
+    "paths that climb": Case(
+        "Nothing but an upload's id reaches a store.",
+        tuple(
+            Step(f"HEAD /files/{tail}", V, status=404)
+            for tail in (
+                "../secret",
+                "..%2fsecret",
+                "%2e%2e",
+                "upload_x",
+                "a/b",
+                "upload_00000000000000000000000000/..",
+            )
+        ),
     ),
     "problem": Case(
         "row 000.33: every 4xx/5xx is application/problem+json with type, title, status, detail, code, request_id",

@@ -101,6 +101,12 @@ class FakeUploadService:
             raise UploadExpired
         return upload
 
+    async def settle(self, principal: Principal, upload_id: UploadId) -> Upload:
+        if upload_id in self.bodies:
+            self.bodies[upload_id].stop()
+        async with self.locks.setdefault(upload_id, asyncio.Lock()):
+            return await self.status(principal, upload_id)
+
     async def terminate(self, principal: Principal, upload_id: UploadId) -> None:
         upload = await self.status(principal, upload_id)
         self.uploads[upload_id] = upload.close(UploadStatus.ABORTED, now=self.now)

@@ -21,6 +21,16 @@ class Extension(Enum):
     CONCATENATION_UNFINISHED = "concatenation-unfinished"
 
 
+_NEEDS = {
+    Extension.CREATION_WITH_UPLOAD: Extension.CREATION,
+    Extension.CREATION_DEFER_LENGTH: Extension.CREATION,
+    Extension.CHECKSUM_TRAILER: Extension.CHECKSUM,
+    Extension.CONCATENATION: Extension.CREATION,
+    Extension.CONCATENATION_UNFINISHED: Extension.CONCATENATION,
+}
+"""What each is an extension of; in an order in which the one needed comes first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """
@@ -51,6 +61,15 @@ class Config:
     rufh_enabled: bool = True
     length_max: int = LENGTH_MAX
     append_size_max: int | None = None
+
+    def __post_init__(self) -> None:
+        # tus 1.0: "if the Server does not offer the Creation extension, it MUST NOT offer the Creation With Upload
+        # extension either"; the others are as useless without what they extend.
+        offered = self.extensions
+        for extension, needed in _NEEDS.items():
+            if needed not in offered:
+                offered -= {extension}
+        object.__setattr__(self, "extensions", offered)
 
     def offers(self, extension: Extension) -> bool:
         return extension in self.extensions

@@ -3,16 +3,16 @@
 from upload.protocol.config import Config
 from upload.protocol.message import Field
 
-METHODS = "POST, HEAD, GET, PATCH, DELETE, OPTIONS"
+METHODS = "POST, HEAD, GET, PUT, PATCH, DELETE, OPTIONS"
 
 # A wildcard never covers Authorization, so every name is spelt out.
 REQUEST_HEADERS = (
     "Authorization",
-    "Content-Type",
+    "Content-Digest",
     "Content-Disposition",
+    "Content-Type",
     "Idempotency-Key",
     "Repr-Digest",
-    "Content-Digest",
     "Tus-Resumable",
     "Upload-Checksum",
     "Upload-Complete",
@@ -22,6 +22,7 @@ REQUEST_HEADERS = (
     "Upload-Length",
     "Upload-Metadata",
     "Upload-Offset",
+    "Want-Repr-Digest",
     "X-HTTP-Method-Override",
     "X-Request-ID",
     "X-Requested-With",
@@ -30,6 +31,7 @@ REQUEST_HEADERS = (
 RESPONSE_HEADERS = (
     "Allow",
     "Location",
+    "Repr-Digest",
     "Retry-After",
     "Tus-Checksum-Algorithm",
     "Tus-Extension",

@@ -85,7 +85,10 @@ def parse(head: RequestHead, config: Config) -> Command:
             return _parse_append(upload_id, head, config)
         case "HEAD" | "GET":
             _refuse_fields(head, b"upload-offset", b"upload-complete", b"upload-length")
-            return GetStatus(upload_id)
+            # "the offset sent by the server MUST be accepted in a subsequent request to append representation data if
+            # no other request [...] was received in the meantime"; "the server SHOULD prevent race conditions [...] by
+            # terminating the previous request before processing the new request."
+            return GetStatus(upload_id, settles=True)
         case "DELETE" if config.offers(Extension.TERMINATION):
             _refuse_fields(head, b"upload-offset", b"upload-complete")
             return TerminateUpload(upload_id)

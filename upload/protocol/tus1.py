@@ -264,6 +264,9 @@ def format_created(
     # "The Server [...] MUST include the Upload-Offset header in the response" (creation with upload)
     if command.has_body:
         fields.append(_offset(upload))
+    if upload.concatenation is not Concatenation.NONE:
+        # "The Upload-Concat request and response header MUST be set in both partial and final upload creation"
+        fields.append(_concat(upload, head))
     # "If the expiration is known at the creation, the Upload-Expires header MUST be included"
     return Answer(201, (*fields, *_expires(upload, config)))
 
@@ -291,10 +294,7 @@ def format_status(upload: Upload, head: RequestHead, config: Config) -> Answer:
         fields.append((b"upload-metadata", upload.metadata_header.encode("latin-1")))
     if upload.concatenation is not Concatenation.NONE:
         # "MUST include the Upload-Concat header and its value as received in the upload creation request."
-        concat = upload.concatenation_header or headers.format_concat(
-            upload.concatenation, upload.members, location_prefix=head.location_path
-        )
-        fields.append((b"upload-concat", concat.encode("latin-1")))
+        fields.append(_concat(upload, head))
     return Answer(200, (*fields, *_expires(upload, config)))
 
 
@@ -305,6 +305,13 @@ def format_terminated(head: RequestHead) -> Answer:
 
 def _offset(upload: Upload) -> Field:
     return b"upload-offset", str(upload.offset).encode()
+
+
+def _concat(upload: Upload, head: RequestHead) -> Field:
+    concat = upload.concatenation_header or headers.format_concat(
+        upload.concatenation, upload.members, location_prefix=head.location_path
+    )
+    return b"upload-concat", concat.encode("latin-1")
 
 
 def _expires(upload: Upload, config: Config) -> tuple[Field, ...]:
