@@ -36,6 +36,7 @@ from domain.file import FILES
 from domain.ids import SYSTEM
 from domain.lock import LEASES, LockManager
 from domain.mail import Mail
+from domain.manifest import MANIFESTS
 from domain.rate import parse_rate
 from domain.records import Kind, Records
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
@@ -53,6 +54,7 @@ from rest.accounts import account_routes
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
 from rest.health import health_routes
+from rest.manifests import manifest_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
 from rest.queries import query_routes
 from services import Services
@@ -65,6 +67,7 @@ from services.finishing import Finisher
 from services.keys import ApiKeyService
 from services.mailing import Postman
 from services.maintenance import MaintenanceService, Retention
+from services.manifests import ManifestService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
 from services.tenants import TenantService
@@ -89,6 +92,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     UPLOADS,
     FILES,
     FILE_EVENTS,
+    MANIFESTS,
     LEASES,
 )
 UPLOADS_PATH = "/files/"
@@ -205,6 +209,7 @@ async def open_product(
                 must_verify=settings.verify_email,
             ),
         )
+        files = FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url)
         services = Services(
             accounts=accounts,
             keys=keys,
@@ -221,7 +226,8 @@ async def open_product(
                 ),
             ),
             tenants=TenantService(records=records),
-            files=FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url),
+            files=files,
+            manifests=ManifestService(records=records, files=files),
             uploads=uploads,
             queries=QueryService(
                 records=records,
@@ -267,6 +273,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     routes: list[BaseRoute] = [
         *health_routes(checks, product.tokens.jwks),
         *file_routes(services.files),
+        *manifest_routes(services.manifests),
         *query_routes(services.queries),
         *account_routes(services.registration),
     ]

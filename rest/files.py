@@ -1,7 +1,7 @@
 """Files over REST: their bytes."""
 
 import asyncio
-import base64
+import hashlib
 import re
 from contextlib import aclosing
 from typing import Protocol
@@ -18,6 +18,7 @@ from domain.file import File
 from domain.ids import FileId, id_of_uuid
 from domain.principal import Principal
 from rest.callers import principal_of
+from rest.digests import format_sha256, wants_sha256
 from rest.ranges import ByteRange, is_not_modified, parse_range
 from rest.streaming import disconnected
 from services.files import Content
@@ -25,6 +26,7 @@ from services.files import Content
 # What a browser may show on this origin. Everything else is handed over as a download: a page or a drawing with
 # scripts in it would run with the rights of whoever looks at it.
 _SHOWN = re.compile(r"(image/(png|jpeg|gif|webp|avif|bmp)|audio/.+|video/.+|text/plain|text/csv|application/pdf)")
+CONTENT_DIGEST_BYTES_MAX = 2**20  # of a range whose digest is asked for; larger ones have the file's manifest
 _SANDBOX = "default-src 'none'; sandbox"
 
 
@@ -76,7 +78,7 @@ def file_routes(files: Files) -> list[Route]:
             found = await files.content_by_token(token, file_id)
         else:
             found = await files.content(principal_of(request), file_id)
-        return _answer(request, found)
+        return await _answer(request, found)
 
     return [Route("/api/v1/files/{id}/content", content, methods=["GET", "HEAD"])]
 
@@ -91,7 +93,7 @@ def parse_file_id(text: str) -> FileId:
         raise NotFound("file") from error
 
 
-def _answer(request: Request, content: Content) -> Response:
+async def _answer(request: Request, content: Content) -> Response:
     file = content.file
     etag = f'"{file.etag}"'
     headers = {
@@ -105,10 +107,9 @@ def _answer(request: Request, content: Content) -> Response:
         "content-type": file.content_type,
         "content-disposition": disposition(file, inline=content.inline),
     }
-    if file.sha256 is not None:
+    if file.sha256 is not None and wants_sha256(request.headers.get("want-repr-digest"), by_default=True):
         # RFC 9530: of the whole representation, also on a partial answer.
-        digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
-        headers["repr-digest"] = f"sha-256=:{digest}:"
+        headers["repr-digest"] = format_sha256(bytes.fromhex(file.sha256))
     if is_not_modified(request.headers.get("if-none-match"), etag=etag):
         return Response(status_code=304, headers=headers)
     # 14.2: "A server MUST ignore a Range header field received with a request method [...] for which range handling is
@@ -117,7 +118,22 @@ def _answer(request: Request, content: Content) -> Response:
     span = parse_range(wanted, if_range=request.headers.get("if-range"), etag=etag, size=file.size)
     if span.is_partial:
         headers["content-range"] = f"bytes {span.start}-{span.end - 1}/{file.size}"
+    if request.method == "GET" and wants_sha256(request.headers.get("want-content-digest"), by_default=False):
+        if file.sha256 is not None and not span.is_partial:
+            headers["content-digest"] = format_sha256(bytes.fromhex(file.sha256))
+        elif span.end - span.start <= CONTENT_DIGEST_BYTES_MAX:
+            return await _digested(content, span, headers)
     return ContentResponse(content, span, headers, is_head=request.method == "HEAD")
+
+
+async def _digested(content: Content, span: ByteRange, headers: dict[str, str]) -> Response:
+    """Answer with bytes whose digest goes before them: few enough to be held meanwhile."""
+    body = b""
+    if span.end > span.start:
+        async with aclosing(content.read(span.start, span.end)) as chunks:
+            body = b"".join([chunk async for chunk in chunks])
+    headers["content-digest"] = format_sha256(hashlib.sha256(body).digest())
+    return Response(body, status_code=206 if span.is_partial else 200, headers=headers)
 
 
 def disposition(file: File, *, inline: bool) -> str:

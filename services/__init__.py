@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.accounts import AccountService
 from services.files import FileService
 from services.keys import ApiKeyService
+from services.manifests import ManifestService
 from services.queries import QueryService
 from services.registration import RegistrationService
 from services.tenants import TenantService
@@ -20,5 +21,6 @@ class Services:
     registration: RegistrationService
     tenants: TenantService
     files: FileService
+    manifests: ManifestService
     uploads: UploadService
     queries: QueryService

@@ -21,6 +21,7 @@ from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
 from domain.lock import LEASES
+from domain.manifest import MANIFESTS
 from domain.page import Order, at_least, below, equals, one_of
 from domain.records import Add, Delete, Increment, Records, Save
 from domain.tenant import TENANTS, USAGES
@@ -231,6 +232,7 @@ class MaintenanceService:
             Save(FILES, file, file.revision),
             Add(FILE_EVENTS, event, if_absent=True),
             release,
+            Delete(MANIFESTS, file.tenant_id, file.id),
             Delete(FILES, file.tenant_id, file.id),
         )
         await self._blobs.delete(file.key)

@@ -34,6 +34,36 @@ async def test_content_comes_whole_with_its_digest(world, anna, path):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(("wanted", "is_there"), [("sha-256=5", True), ("sha-512=5", False), ("sha-256=0", False)])
+async def test_digest_of_the_whole_is_left_out_where_unwanted(anna, path, wanted, is_there):
+    """RFC 9530, 4: Want-Repr-Digest."""
+    assert is_there is ("repr-digest" in (await get(anna, path, Want_Repr_Digest=wanted)).headers)
+
+
+@pytest.mark.parametrize(
+    ("header", "content"), [("bytes=3-5", b"345"), ("bytes=0-", CONTENT), ("bytes=9-", b"9"), (None, CONTENT)]
+)
+async def test_range_brings_its_own_digest_where_wanted(anna, path, header, content):
+    """RFC 9530, 2: Content-Digest is of the bytes that are sent, Repr-Digest of the whole file."""
+    fields = {"Want_Content_Digest": "sha-256=1"} | ({"Range": header} if header else {})
+    answer = await get(anna, path, **fields)
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+    assert (f"sha-256=:{digest}:", content) == (answer.headers["content-digest"], answer.content)
+    assert answer.status_code == (206 if header else 200)
+    assert "repr-digest" in answer.headers
+    assert "content-digest" not in (await get(anna, path, Range="bytes=3-5")).headers
+
+
+async def test_large_range_brings_no_digest(anna, path, monkeypatch):
+    """It would have to be held, or read twice; the manifest is for that."""
+    monkeypatch.setattr("rest.files.CONTENT_DIGEST_BYTES_MAX", 2)
+    answer = await get(anna, path, Range="bytes=3-5", Want_Content_Digest="sha-256=1")
+
+    assert (206, b"345") == (answer.status_code, answer.content)
+    assert "content-digest" not in answer.headers
+
+
 RANGES = {
     "bytes=0-0": (206, b"0", "bytes 0-0/10"),
     "bytes=3-5": (206, b"345", "bytes 3-5/10"),
