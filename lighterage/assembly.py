@@ -45,6 +45,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
+from lighterage.patience import Patience
 from lighterage.proxies import Family, TrustedProxies
 from lighterage.settings import Settings, SettingsError, revealed, users_of
 from query.engine.facade import EngineLimits, QueryEngine
@@ -289,7 +290,8 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         },
     )
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
-    door = Door(app, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts, basic=product.basic)  # type: ignore[arg-type]
+    patient = Patience(app, idle_seconds=settings.body_idle_seconds, rate_min_bytes_per_second=settings.body_rate_min)
+    door = Door(patient, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts, basic=product.basic)  # type: ignore[arg-type]
     if not settings.trusted_proxies:
         return door
     return TrustedProxies(
