@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from domain.problem import CONTENT_TYPE
@@ -148,6 +150,10 @@ class Connection:
     @property
     def statuses(self) -> list[int]:
         return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", self.wire.written)]
+
+    @property
+    def refusals(self) -> list[int]:
+        return [status for status in self.statuses if status >= 400]
 
     @property
     def problem(self) -> dict:
@@ -392,3 +398,46 @@ def test_reference_has_every_fault_of_a_head():
     page = read("docs/reference/protocols.md")
 
     assert [fault.code for fault in HEAD_FAULTS if f"| {fault.status} | `{fault.code}` |" not in page] == []
+
+
+PIECES = st.sampled_from(
+    [
+        b"GET /a HTTP/1.1\r\n",
+        b"POST /b HTTP/1.1\r\n",
+        b"Host: test\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: -1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Connection: close\r\n",
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n",
+        b"X: " + b"x" * 5000 + b"\r\n",
+        b"\r\n",
+        b"hello",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"\0",
+        b"\xff\xfe",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES | st.binary(max_size=8), max_size=12), st.integers(1, 64))
+def test_any_bytes_are_answered_or_waited_for(pieces, size):
+    """Whatever comes, in whatever pieces: no exception, no 5xx but that for an unknown coding, no answer in another."""
+    raw = b"".join(pieces)
+
+    async def run() -> None:
+        connection = Connection()
+        await connection.send(*[raw[at : at + size] for at in range(0, len(raw), size)])
+        connection.loop.advance(BOUNDS.seconds)
+        await connection.send()
+        connection.loop.advance(LINGER_SECONDS)
+        assert set(connection.statuses) <= {100, 200, 400, 408, 414, 421, 431, 501}
+        assert len(connection.refusals) <= 1
+        if connection.refusals:
+            assert connection.wire.is_closed
+            assert connection.statuses[-1] == connection.refusals[0]
+
+    asyncio.run(run())
