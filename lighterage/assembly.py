@@ -71,6 +71,7 @@ from services.maintenance import MaintenanceService, Retention
 from services.manifests import ManifestService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
+from services.settling import UsageSettler
 from services.tenants import TenantService
 from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
@@ -99,6 +100,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
 UPLOADS_PATH = "/files/"
 PASSWORD_ALPHABET = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 16  # 95 bits
+CANCEL_AGAIN_SECONDS = 0.5
 WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
 
@@ -247,6 +249,7 @@ async def open_product(
             uploads=uploads,
             clock=clock,
             retention=Retention(events=timedelta(days=settings.event_days), audit=timedelta(days=settings.audit_days)),
+            settler=UsageSettler(records=records, clock=clock) if settings.mongo_url is not None else None,
         )
         basic = BasicLogIns(accounts=accounts, records=records, clock=clock) if settings.basic_auth else None
         yield Product(settings, public_url, records, blobs, tokens, postman, services, basic, maintenance)
@@ -309,9 +312,10 @@ async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        # Again and again: `asyncio.wait_for` of Python 3.11, as a database driver uses it, may swallow a cancellation.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def _throttle(settings: Settings, clock: Clock) -> Throttle:

@@ -29,6 +29,7 @@ from domain.ticket import TICKETS
 from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
 from domain.user import SESSIONS
 from services.finishing import file_event
+from services.settling import UsageSettler
 from services.uploads import UploadService
 
 BATCH = 100
@@ -69,7 +70,12 @@ class MaintenanceService:
         uploads: UploadService,
         clock: Clock,
         retention: Retention,
+        settler: UsageSettler | None = None,
     ) -> None:
+        """
+        Args:
+            settler: For a database that does not write several records as one.
+        """
         self._records = records
         self._uploads = records.collection(UPLOADS)
         self._files = records.collection(FILES)
@@ -81,6 +87,7 @@ class MaintenanceService:
         self._upload_service = uploads
         self._clock = clock
         self._retention = retention
+        self._settler = settler
         self._swept_at: float | None = None
         self._trash_seen: datetime | None = None
 
@@ -107,6 +114,7 @@ class MaintenanceService:
             self.forget_audit_events,
             self.forget_leases,
             self.sweep_blobs,
+            self.settle_usages,
         ):
             try:
                 done += await work()
@@ -251,6 +259,10 @@ class MaintenanceService:
 
         age = self._retention.orphans.total_seconds()
         return await self._sweeping.sweep(known, older_than_seconds=age, now=self._clock.now())
+
+    async def settle_usages(self) -> int:
+        """Set right the counters of tenants that a process left wrong when it died between two records."""
+        return await self._settler.run_once() if self._settler is not None else 0
 
     async def forget_uploads(self) -> int:
         """Remove the records of uploads that were over long ago."""

@@ -26,6 +26,7 @@ from domain.records import Records
 LEASE_SECONDS = 10.0  # a process that died on another machine keeps its uploads from others for so long at most
 RENEW_SECONDS = 2.5  # three tries before a lease runs out
 WATCH_SECONDS = 0.2  # how soon a holder notices that it is wanted elsewhere
+SEEN_MAX = 10_000  # leases of others that are remembered; the one waited for the longest ago is forgotten first
 ASK_SECONDS = 0.05  # how soon a newcomer notices that the holder let go
 
 
@@ -68,6 +69,18 @@ def _began(pid: int) -> str | None:
     return stat.rpartition(")")[2].split()[19]
 
 
+async def _end(task: "asyncio.Task[None]") -> None:
+    """
+    Cancel a task until it has ended.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, which database drivers use, may swallow a cancellation that
+    meets an answer. The task would go on for ever, and with it the lease.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=WATCH_SECONDS / 2)
+
+
 class LeaseLocks:
     """
     At most one holder a key, among all processes on one database.
@@ -82,6 +95,8 @@ class LeaseLocks:
         self._lifetime = timedelta(seconds=lease_seconds)
         self._local = LocalLocks()
         self._process = _Process.this()
+        # Leases that stood in somebody's way here, as they were, and since when they have been so.
+        self._seen: dict[str, tuple[Lease, float]] = {}
 
     @asynccontextmanager
     async def hold(
@@ -94,9 +109,7 @@ class LeaseLocks:
             try:
                 yield hold
             finally:
-                watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
+                await _end(watching)
                 await self._release(key, owner)
 
     async def _take(self, key: str, owner: str, patience_seconds: float) -> Hold:
@@ -112,8 +125,9 @@ class LeaseLocks:
                 if lease is None:
                     await self._leases.add(mine)
                     return Hold()
-                if not lease.owner or lease.until <= now or self._process.sees_dead(lease.owner):
+                if not lease.owner or lease.until <= now or self._is_dead(lease):
                     await self._leases.save(replace(mine, revision=lease.revision), expected_revision=lease.revision)
+                    self._seen.pop(key, None)
                     return Hold(was_stolen=bool(lease.owner))
                 if not lease.is_wanted:
                     await self._leases.save(replace(lease, is_wanted=True), expected_revision=lease.revision)
@@ -122,6 +136,23 @@ class LeaseLocks:
             if now_seconds() + ASK_SECONDS > impatient_at:
                 raise UploadLocked
             await asyncio.sleep(ASK_SECONDS)
+
+    def _is_dead(self, lease: Lease) -> bool:
+        """
+        Tell whether a lease's owner is gone for sure, or has not renewed it for as long as it lasts.
+
+        The latter counts when clocks were set back, or differ: then `until` may be far away.
+        """
+        if self._process.sees_dead(lease.owner):
+            return True
+        now = self._clock.monotonic()
+        seen, since = self._seen.get(lease.id, (lease, now))
+        if (seen.owner, seen.until) != (lease.owner, lease.until):
+            since = now
+        if lease.id not in self._seen and len(self._seen) >= SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+        self._seen[lease.id] = (lease, since)
+        return now - since >= self._lifetime.total_seconds()
 
     async def _keep(self, key: str, owner: str, on_contention: Callable[[], None]) -> None:
         """Renew the lease and pass on that it is wanted, until cancelled or lost."""

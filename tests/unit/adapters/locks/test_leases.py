@@ -171,3 +171,26 @@ async def test_impatience_leaves_no_lease_behind(records, clock):
             pass
     async with LeaseLocks(records=records, clock=clock).hold(KEY, on_contention=lambda: None, patience_seconds=0.2):
         pass
+
+
+async def test_lease_is_given_back_though_a_cancellation_is_swallowed(records, clock, monkeypatch):
+    """A driver may take one for its own: the holder must not wait for its watch for ever, nor keep the lease."""
+    locks = LeaseLocks(records=records, clock=clock)
+    find, is_asked, swallowed = locks._find, asyncio.Event(), []
+
+    async def swallow(key: str) -> Lease | None:
+        is_asked.set()
+        if not swallowed:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                swallowed.append(key)
+        return await find(key)
+
+    async with asyncio.timeout(5), locks.hold(KEY, on_contention=lambda: None, patience_seconds=1):
+        monkeypatch.setattr(locks, "_find", swallow)
+        await is_asked.wait()
+    lease = await records.collection(LEASES).get("system", KEY)
+
+    assert [KEY] == swallowed
+    assert lease.owner == ""
