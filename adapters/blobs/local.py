@@ -23,12 +23,13 @@ from adapters.blobs import files
 from adapters.blobs.faults import fault_of
 from adapters.blobs.keys import check_key
 from domain.blob import Blob, BlobKey, BlobWriter
-from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable, UploadLocked
+from domain.errors import Conflict, NotFound, StoreUnavailable, UploadLocked
 
 STAGING = ".staging"  # no key begins with a dot, so no blob can be in it
 WRITE_OUT_BYTES = 4 * 2**20  # the disk takes these while the next come: 8 MiB appends 1,665 MB/s, without 1,221
 REPORT_BYTES = 32 * 2**20  # between two reports, each of which costs a sync and somebody a record
 READ_BYTES = 2**20  # of one read of a download
+LOOK_BYTES = 4 * 2**20  # between two looks at how much room the disk has, microseconds each
 FREE_BYTES_MIN = 256 * 2**20  # below this the store calls itself full, so that logs and databases keep room
 LOCK_WAIT_SECONDS = 1.0
 LOCK_POLL_SECONDS = 0.01
@@ -49,7 +50,7 @@ class LocalBlobs:
             is unavailable instead of filling the disk below, or calling every blob missing.
         fsync: Whether bytes are on the disk before they are called durable. Without it they are with the operating
             system: they outlive the process, but not a loss of power.
-        free_bytes_min: What `ping` wants to be free.
+        free_bytes_min: Below this, appends and `ping` find the store full.
     """
 
     def __init__(self, root: Path, *, fsync: bool = True, free_bytes_min: int = FREE_BYTES_MIN) -> None:
@@ -93,10 +94,13 @@ class LocalBlobs:
         chunks: AsyncIterator[bytes],
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None,
     ) -> BlobWriter:
-        offset = written_out = reported = writer.size_bytes
+        offset = written_out = reported = look_at = writer.size_bytes
         write_out: asyncio.Future[None] | None = None
         async for chunk in chunks:
             try:
+                if offset >= look_at:
+                    self._check_room()
+                    look_at = offset + LOOK_BYTES
                 offset = files.write(fd, chunk, offset)
             except OSError as error:
                 raise fault_of(error, await self._keep(fd, writer, offset, write_out)) from error
@@ -330,10 +334,14 @@ class LocalBlobs:
         with _translated:
             await files.in_thread(self._probe)
 
-    def _probe(self) -> None:
+    def _check_room(self) -> None:
+        """Raise what a full disk would, before it is full: the records, which may be on it too, need room to go on."""
         room = os.statvfs(self._staging)
         if room.f_bavail * room.f_frsize < self._free_bytes_min:
-            raise StoreFull
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _probe(self) -> None:
+        self._check_room()
         probe = f"{self._staging}/{_PROBE}{os.getpid()}"
         fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         try:

@@ -1,8 +1,9 @@
 """
 Locks among processes of one machine that share a directory: ranges of one file, which the kernel keeps.
 
-Within a process the newcomer and the holder meet in memory first. Another process cannot be asked to let go, only be
-waited for; when it dies, however it dies, its locks are gone.
+Within a process the newcomer and the holder meet in memory first. To another process a newcomer shows its wish by a
+lock as well, on a byte of its own, for which the holder looks now and then; when a process dies, however it dies, its
+locks are gone, and its wishes with them.
 """
 
 import asyncio
@@ -21,9 +22,12 @@ from domain.errors import UploadLocked
 from domain.lock import Hold
 
 POLL_SECONDS = 0.01  # how soon a newcomer of another process notices that the holder let go
+WATCH_SECONDS = 0.2  # how soon a holder notices that another process wants what it holds
 
 # Linux keeps these by open file and not by process, so that two products in one process are kept apart as well.
 _SET_LOCK = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" and sys.maxsize > 2**32 else None
+_GET_LOCK = getattr(fcntl, "F_OFD_GETLK", None) if _SET_LOCK is not None else None
+_WISHES = 2**62  # where the bytes of wishes begin, behind those of locks
 _FLOCK = "@hhqqi4x"  # fcntl(2), struct flock: type, whence, start, length, process
 
 
@@ -49,20 +53,34 @@ class MachineLocks:
         place = _place_of(key)
         async with self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds) as hold:
             await self._take(place, patience_seconds)
+            watch = _Watch(lambda: self._is_wanted(place), on_contention)
             try:
                 yield hold
             finally:
+                watch.end()
                 self._set(fcntl.F_UNLCK, place)
 
     async def _take(self, place: int, patience_seconds: float) -> None:
         if self._set(fcntl.F_WRLCK, place):
             return
+        # Where a third process has the wish's byte, the holder is asked all the same.
+        self._set(fcntl.F_WRLCK, _WISHES + place)
         try:
             async with asyncio.timeout(patience_seconds):
                 while not self._set(fcntl.F_WRLCK, place):  # noqa: ASYNC110 (the kernel wakes no event)
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             raise UploadLocked from error
+        finally:
+            self._set(fcntl.F_UNLCK, _WISHES + place)
+
+    def _is_wanted(self, place: int) -> bool:
+        """Tell whether another process waits; where the kernel cannot tell, it has to wait until we are done."""
+        if self._descriptor < 0 or _GET_LOCK is None:
+            return False
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _WISHES + place, 1, 0)
+        answer = fcntl.fcntl(self._descriptor, _GET_LOCK, asked)
+        return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
 
     def _set(self, kind: int, place: int) -> bool:
         """Lock or unlock one byte; False where another process has it."""
@@ -77,6 +95,23 @@ class MachineLocks:
         except (BlockingIOError, PermissionError):
             return False
         return True
+
+
+class _Watch:
+    """Looks now and then whether what is held is wanted; a timer, since most are held for much less than one look."""
+
+    def __init__(self, is_wanted: Callable[[], bool], on_contention: Callable[[], None]) -> None:
+        self._is_wanted, self._on_contention = is_wanted, on_contention
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(WATCH_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._timer = self._loop.call_later(WATCH_SECONDS, self._look)
+        if self._is_wanted():
+            self._on_contention()
+
+    def end(self) -> None:
+        self._timer.cancel()
 
 
 def _place_of(key: str) -> int:

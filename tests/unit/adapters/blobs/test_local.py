@@ -242,6 +242,15 @@ async def test_a_ping_below_the_floor_says_full(root: Path) -> None:
         await LocalBlobs(root, free_bytes_min=2**62).ping()
 
 
+async def test_append_leaves_the_room_that_others_need(root):
+    """A database on the same disk must be able to record that the store is full."""
+    record = await Record.begin(LocalBlobs(root, free_bytes_min=2**62))
+    with pytest.raises(StoreFull):
+        await record.append(b"abc")
+
+    assert record.size_bytes == 0
+
+
 async def test_a_mount_that_fell_off_is_unavailable_and_stays_empty(blobs: LocalBlobs, root: Path) -> None:
     """Else uploads would fill the disk below, and vanish when the mount comes back."""
     record = await Record.begin(blobs)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.locks.machine import MachineLocks
+from adapters.locks.machine import WATCH_SECONDS, MachineLocks
 from domain.errors import UploadLocked
 
 ROOT = Path(__file__).parents[4]
@@ -97,3 +97,21 @@ async def test_killed_process_keeps_nothing(tmp_path):
         holder.kill()
         async with locks.hold("a", on_contention=nothing, patience_seconds=5):
             pass
+
+
+async def test_newcomer_of_another_opening_asks_the_holder(tmp_path):
+    """The holder sees the wish while it holds, lets go, and afterwards nobody's wish is left."""
+    asked, again = asyncio.Event(), asyncio.Event()
+    with MachineLocks(tmp_path / "locks") as one, MachineLocks(tmp_path / "locks") as two:
+
+        async def hold() -> None:
+            async with one.hold("a", on_contention=asked.set, patience_seconds=1):
+                await asked.wait()
+
+        holder = asyncio.ensure_future(hold())
+        await asyncio.sleep(0)
+        async with two.hold("a", on_contention=again.set, patience_seconds=5):
+            assert holder.done()
+            await asyncio.sleep(2 * WATCH_SECONDS)
+
+        assert not again.is_set()
