@@ -48,8 +48,12 @@ $(WEB_STAMP): web/package-lock.json
 test: test-tools ## Run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
+.PHONY: test-long
+test-long: test-tools ## Run those tests at full length that `make test` keeps short
+	LIGHTERAGE_TEST_LONG=1 $(BIN)/python -m pytest -m long
+
 .PHONY: test-tools
-test-tools: $(DEV_STAMP) ## Get the servers that tests talk to (Go, Java), where they can be had
+test-tools: $(DEV_STAMP) ## Get the servers and clients that tests use (Go, Java, npm), where they can be had
 	@$(BIN)/python -m tests.support.tools
 
 .PHONY: lint
@@ -60,7 +64,7 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 
 .PHONY: lint-files
 lint-files: $(LINT_STAMP) ## Check scripts, container files and workflows
-	$(LINT)/shellcheck .ci/run
+	$(LINT)/shellcheck .ci/run tests/clients/curl.sh
 	$(LINT)/hadolint --failure-threshold style Dockerfile
 	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
@@ -100,7 +104,7 @@ lock: ## Write the hash-locked requirements again (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the targets built; your data directory stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist web/dist web/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist web/dist web/node_modules tests/clients/node_modules
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Lighterage needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 run"; exit 1; }

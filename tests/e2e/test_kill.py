@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from tusclient.client import TusClient
 
-from tests.support.product_server import Connection, ServerProcess, new_token, serving
+from tests.support.product_server import (
+    Connection,
+    ServerProcess,
+    new_token,
+    serving,
+    sha256_of,
+    wait_until_staged,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -29,13 +36,6 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def token(data_dir: Path) -> str:
     return asyncio.run(new_token(data_dir))
-
-
-def sha256_of(data_dir: Path) -> str:
-    """Hash the one finished file that the directory holds."""
-    (stored,) = [path for path in (data_dir / "files" / "admin@example.org").rglob("*") if path.is_file()]
-    with stored.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_random(path: Path, size: int, *, seed: int) -> str:
@@ -111,7 +111,7 @@ def test_sigterm_keeps_the_bytes_received(data_dir, token):
         path = connection.create(2 * len(content))
         connection.start_patch(path, 0, 2 * len(content))
         connection.send(content)
-        _wait_until_staged(data_dir, len(content))
+        wait_until_staged(data_dir, len(content))
         began = time.monotonic()
         code = server.terminate()
         seconds = time.monotonic() - began
@@ -124,17 +124,6 @@ def test_sigterm_keeps_the_bytes_received(data_dir, token):
     assert (0, len(content), 204) == (code, offset, status)
     assert seconds < 5
     assert hashlib.sha256(content * 2).hexdigest() == sha256_of(data_dir)
-
-
-def _wait_until_staged(data_dir: Path, size: int) -> None:
-    """Wait until the server wrote so many bytes; they are not recorded yet."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        staged = [path for path in (data_dir / "files" / ".staging").rglob("*") if path.is_file()]
-        if sum(path.stat().st_size for path in staged) >= size:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the bytes did not arrive")
 
 
 def test_memory_stays_flat_during_a_large_upload(data_dir, token):
@@ -174,7 +163,7 @@ def test_reset_keeps_what_the_server_had_read(data_dir, token):
             first = _settled_offset(connection, path, MIB)
             connection.start_patch(path, first, len(content) - first)
             connection.send(content[first : first + 300_000])
-            _wait_until_staged(data_dir, first + 300_000)
+            wait_until_staged(data_dir, first + 300_000)
             assert connection.http.sock is not None
             connection.http.sock.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER 0: close resets
         with Connection(server.url, token) as connection:

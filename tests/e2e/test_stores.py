@@ -1,21 +1,13 @@
 """The real server on each database and each store: killed in mid-upload, started again, and nothing is lost."""
 
-import asyncio
 import hashlib
-import json
-import random
 import urllib.request
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from tusclient.client import TusClient
 
-from tests.support import mongo_server
-from tests.support.product_server import Connection, ServerProcess
-from tests.support.s3 import ACCESS_KEY, SECRET_KEY, S3Server, s3_server
-
-__all__ = ["s3_server"]
+from tests.support.product_server import Connection, ServerProcess, ask, log_in, wait_for_digest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -23,34 +15,6 @@ MIB = 2**20
 SIZE = 30 * MIB
 CHUNK = 7 * MIB  # no multiple of S3's smallest part, so that tails are stored and replaced
 KILLS = 2
-
-
-@pytest.fixture(scope="module")
-def mongo_url() -> Iterator[str]:
-    with mongo_server.running() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "mongo"])
-def database(request: pytest.FixtureRequest) -> dict[str, str]:
-    if request.param == "sqlite":
-        return {}
-    url = request.getfixturevalue("mongo_url")
-    return {"LIGHTERAGE_MONGO_URL": url, "LIGHTERAGE_MONGO_DATABASE": mongo_server.fresh_name()}
-
-
-@pytest.fixture(params=["directory", "s3"])
-def store(request: pytest.FixtureRequest) -> dict[str, str]:
-    if request.param == "directory":
-        return {}
-    server: S3Server = request.getfixturevalue("s3_server")
-    return {
-        "LIGHTERAGE_S3_ENDPOINT": server.endpoint,
-        "AWS_STORAGE_BUCKET_NAME": server.make_bucket(f"bucket-{random.getrandbits(40):x}"),
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "LIGHTERAGE_S3_PART_MIB": "5",
-    }
 
 
 def test_killed_server_goes_on_where_it_stood_R003_34(tmp_path, database, store):
@@ -62,7 +26,7 @@ def test_killed_server_goes_on_where_it_stood_R003_34(tmp_path, database, store)
     path, offset = "", 0
     for _ in range(KILLS):
         server = ServerProcess(tmp_path / "data", **environ)
-        token = token or ask(server.url, LOG_IN)["logIn"]["session"]["accessToken"]
+        token = token or log_in(server.url)
         path = path or created(server.url, token, len(content))
         assert offset <= stands(server.url, token, path)
         offset = send_and_kill(server, token, path, content)
@@ -77,7 +41,7 @@ def test_killed_server_goes_on_where_it_stood_R003_34(tmp_path, database, store)
         file = wait_for_digest(server.url, token)
         with urllib.request.urlopen(file["downloadUrl"]) as answer:
             received = hashlib.file_digest(answer, "sha256").hexdigest()
-        rows = ask(server.url, SELECT, token, {"file": file["id"]})["select"]["rows"]
+        rows = ask(server.url, SELECT, token, file=file["id"])["select"]["rows"]
     finally:
         server.terminate()
 
@@ -85,21 +49,8 @@ def test_killed_server_goes_on_where_it_stood_R003_34(tmp_path, database, store)
     assert [["4242", "2121"]] == rows
 
 
-LOG_IN = """mutation { logIn(input: {email: "admin@example.org", password: "correct horse battery"}) {
-  session { accessToken }
-} }"""
-FILES = "{ files(first: 2) { nodes { id size sha256 downloadUrl } } }"
 SELECT = """query ($file: ID!) { select(input: {fileId: $file,
   sql: "SELECT s.number, s.half FROM S3Object s WHERE CAST(s.number AS INT) = 4242"}) { rows } }"""
-
-
-def ask(url, query, token=None, variables=None):
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{url}/graphql", body, headers)) as answer:
-        answered = json.load(answer)
-    assert "errors" not in answered, answered
-    return answered["data"]
 
 
 def created(url: str, token: str, length: int) -> str:
@@ -128,13 +79,3 @@ def send_and_kill(server: ServerProcess, token: str, path: str, content: bytes) 
         connection.send(content[offset : offset + CHUNK // 2])
         server.kill()
     return offset
-
-
-def wait_for_digest(url: str, token: str):
-    """Give the one file once its digest is known: what one process did not see whole is hashed in the background."""
-    for _ in range(120):
-        (file,) = ask(url, FILES, token)["files"]["nodes"]
-        if file["sha256"] is not None:
-            return file
-        asyncio.run(asyncio.sleep(0.25))
-    raise AssertionError("the digest did not come")

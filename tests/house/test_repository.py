@@ -103,9 +103,10 @@ def test_locks_agree():
     assert runtime == {name: dev.get(name) for name in runtime}
 
 
-def test_web_lock_names_no_address():
-    """web/.npmrc sees to it; a lock written without it would name the registry of whoever wrote it."""
-    assert '"resolved":' not in read("web/package-lock.json")
+@pytest.mark.parametrize("lock", [path for path in tracked_files() if path.endswith("package-lock.json")])
+def test_npm_lock_names_no_address(lock):
+    """The .npmrc beside it sees to it; a lock written without it would name the registry of whoever wrote it."""
+    assert '"resolved":' not in read(lock)
 
 
 def test_change_notes_have_their_form():

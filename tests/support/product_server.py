@@ -1,14 +1,19 @@
 """The real server as a process of its own, to be killed, and a client that speaks to it over sockets."""
 
+import hashlib
 import http.client
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from domain.ids import UserId
@@ -19,6 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 EMAIL, PASSWORD = "admin@example.org", "correct horse battery"
 START_SECONDS = 30
 STOP_SECONDS = 30
+DIGEST_SECONDS_MAX = 120
 _LAST_LINE = "-d '{"
 _GREETING = re.compile(r"takes uploads at (http://\S+)/files/")
 
@@ -36,6 +42,7 @@ class ServerProcess:
     """
 
     def __init__(self, data_dir: Path, *, command: Sequence[str] = SERVE, **environ: str) -> None:
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
         self._log = (data_dir.parent / "server.log").open("ab")
         self.greeting = ""
         self.process = subprocess.Popen(
@@ -116,6 +123,53 @@ async def new_token(data_dir: Path) -> str:
         saved = await accounts.ensure_user(EMAIL, PASSWORD, tenant_name="Main")
         assert UserId(saved.user.id)
         return (await accounts.log_in(EMAIL, PASSWORD, client="test")).access_token
+
+
+def ask(url: str, query: str, token: str | None = None, **variables: object) -> dict[str, Any]:
+    """Ask by GraphQL, and give the data."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/graphql", body, headers)) as answer:
+        answered: dict[str, Any] = json.load(answer)
+    assert "errors" not in answered, answered
+    return answered["data"]  # type: ignore[no-any-return]
+
+
+def log_in(url: str) -> str:
+    """Give an access token of the administrator."""
+    mutation = "mutation ($input: LogInInput!) { logIn(input: $input) { session { accessToken } } }"
+    data = ask(url, mutation, input={"email": EMAIL, "password": PASSWORD})
+    return str(data["logIn"]["session"]["accessToken"])
+
+
+def wait_for_digest(url: str, token: str) -> dict[str, Any]:
+    """Give the one file once its digest is known: what one process did not see whole is hashed in the background."""
+    query = "{ files(first: 2) { nodes { id name size sha256 downloadUrl } } }"
+    deadline = time.monotonic() + DIGEST_SECONDS_MAX
+    while time.monotonic() < deadline:
+        (file,) = ask(url, query, token)["files"]["nodes"]
+        if file["sha256"] is not None:
+            return dict(file)
+        time.sleep(0.25)
+    raise AssertionError("the digest did not come")
+
+
+def sha256_of(data_dir: Path) -> str:
+    """Hash the one finished file that the directory holds."""
+    (stored,) = [path for path in (data_dir / "files" / "admin@example.org").rglob("*") if path.is_file()]
+    with stored.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def wait_until_staged(data_dir: Path, size: int) -> None:
+    """Wait until the server wrote so many bytes; they are not recorded yet."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        staged = [path for path in (data_dir / "files" / ".staging").rglob("*") if path.is_file()]
+        if sum(path.stat().st_size for path in staged) >= size:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the bytes did not arrive")
 
 
 class Connection:
