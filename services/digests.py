@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 BATCH_BYTES = 2**20  # one hop to a thread for this many bytes; hashlib lets go of the interpreter meanwhile
 INLINE_BYTES_MAX = 2**16  # below this a hop costs more than the hash
+WAITING_BYTES_MAX = 32 * 2**20  # of all that is kept and not hashed yet, up to a batch for each upload
 LIVE_MAX = 10_000  # uploads whose state is kept; the longest untouched is forgotten first
 
 
@@ -33,6 +34,11 @@ class LiveDigest:
             await self._settle()
             batch, self._batch, self._batch_bytes = self._batch, [], 0
             self._running = asyncio.get_running_loop().run_in_executor(None, self._hash_all, batch)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that are held until there is a batch of them."""
+        return self._batch_bytes
 
     async def hexdigest(self) -> str:
         await self._settle()
@@ -59,6 +65,7 @@ class LiveDigests:
     def __init__(self, *, live_max: int = LIVE_MAX) -> None:
         self._live: OrderedDict[str, LiveDigest] = OrderedDict()
         self._live_max = live_max
+        self._waiting_bytes = 0
 
     def take(self, upload_id: str, *, offset: int) -> LiveDigest | None:
         """
@@ -66,15 +73,23 @@ class LiveDigests:
 
         It is not kept here while it is fed: only `give_back` promises that what it saw was also stored.
         """
-        live = self._live.pop(upload_id, None)
+        live = self._pop(upload_id)
         if offset == 0:
             return LiveDigest()
         return live if live is not None and live.offset == offset else None
 
     def give_back(self, upload_id: str, digest: LiveDigest) -> None:
+        self.forget(upload_id)
         self._live[upload_id] = digest
-        while len(self._live) > self._live_max:
-            self._live.popitem(last=False)
+        self._waiting_bytes += digest.waiting_bytes
+        while len(self._live) > self._live_max or self._waiting_bytes > WAITING_BYTES_MAX:
+            self.forget(next(iter(self._live)))
 
     def forget(self, upload_id: str) -> None:
-        self._live.pop(upload_id, None)
+        self._pop(upload_id)
+
+    def _pop(self, upload_id: str) -> LiveDigest | None:
+        live = self._live.pop(upload_id, None)
+        if live is not None:
+            self._waiting_bytes -= live.waiting_bytes
+        return live

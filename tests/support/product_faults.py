@@ -9,15 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import boto3
+
 from adapters.blobs.local import LocalBlobs
+from adapters.blobs.s3 import S3Blobs
 from adapters.events.local import LocalEvents
 from adapters.limits.memory import MemoryRateLimits
 from adapters.locks.local import LocalLocks
+from adapters.records.mongo import MongoRecords
 from adapters.records.sqlite import SqliteRecords
 from auth.passwords import PasswordHasher
 from auth.sealing import Sealer
 from auth.tokens import TokenService, new_private_key
 from domain.blob import BlobWriter
+from domain.clock import SystemClock
 from domain.errors import LighterageError, StoreFull, StoreUnavailable
 from domain.event import FILE_EVENTS, FileEvent, FileEventAction
 from domain.file import FILES, File
@@ -37,7 +42,9 @@ from services.keys import ApiKeyService
 from services.maintenance import MaintenanceService, Retention
 from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
+from tests.support.mongo_server import fresh_name
 from tests.support.product import NOON, FakeBody, FakeClock, body, sha256
+from tests.support.s3 import S3Server, settings_for
 
 T = TypeVar("T")
 
@@ -145,8 +152,8 @@ class Rig:
 
     def __init__(
         self,
-        records: SqliteRecords,
-        blobs: LocalBlobs,
+        records: SqliteRecords | MongoRecords,
+        blobs: LocalBlobs | S3Blobs,
         clock: FakeClock,
         make_locks: Callable[[], LockManager] = LocalLocks,
     ) -> None:
@@ -359,3 +366,16 @@ class Joiner:
 async def open_rig(top: Path) -> AsyncGenerator[Rig, None]:
     async with SqliteRecords.open(top / "records.db", KINDS) as records:
         yield Rig(records, LocalBlobs(top / "blobs", fsync=False, free_bytes_min=0), FakeClock())
+
+
+@asynccontextmanager
+async def open_rig_on_servers(
+    top: Path, mongo_url: str, s3: S3Server, session: boto3.Session
+) -> AsyncGenerator[Rig, None]:
+    settings = settings_for(s3)
+    async with (
+        MongoRecords.open(mongo_url, KINDS, database_name=fresh_name()) as records,
+        # Signatures are only good by the clock of the server.
+        S3Blobs(settings, clock=SystemClock(), spool=top, session=session) as blobs,
+    ):
+        yield Rig(records, blobs, FakeClock())

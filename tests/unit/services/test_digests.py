@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.digests import BATCH_BYTES, LiveDigest, LiveDigests
+from services.digests import BATCH_BYTES, WAITING_BYTES_MAX, LiveDigest, LiveDigests
 from tests.support.product import sha256
 
 
@@ -47,3 +47,18 @@ def test_only_so_many_are_kept():
 
     assert [None, None] == [digests.take(name, offset=1) for name in "ab"]
     assert digests.take("c", offset=1) is not None
+
+
+async def test_what_waits_to_be_hashed_is_bounded():
+    """Many unfinished uploads, each with bytes that are no batch yet: the longest untouched are forgotten."""
+    digests, many = LiveDigests(), 2 * WAITING_BYTES_MAX // (BATCH_BYTES - 1)
+    content = bytes(BATCH_BYTES - 1)
+    for number in range(many):
+        digest = LiveDigest()
+        await digest.update(content)
+        digests.give_back(f"{number}", digest)
+    kept = [digests.take(f"{number}", offset=len(content)) for number in range(many)]
+
+    assert WAITING_BYTES_MAX // len(content) == sum(digest is not None for digest in kept)
+    assert kept[-1] is not None
+    assert sha256(content) == await kept[-1].hexdigest()
