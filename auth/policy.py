@@ -23,6 +23,11 @@ class Action(Enum):
     CREATE_UPLOAD = "upload a file"
     WRITE_UPLOAD = "continue an upload"
     READ_TENANT = "see the tenant"
+    SEE_MEMBERS = "see the members"
+    MANAGE_MEMBERS = "change the members"
+    LEAVE_TENANT = "leave the tenant"
+    CHANGE_TENANT = "change the tenant"
+    READ_AUDIT = "read the audit log"
     MANAGE_KEYS = "make or revoke API keys"
 
 
@@ -48,6 +53,11 @@ _RULES = {
     Action.CREATE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER),
     Action.WRITE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER, own=True),
     Action.READ_TENANT: _Rule(None, TenantRole.VIEWER),
+    Action.SEE_MEMBERS: _Rule(None, TenantRole.ADMIN),
+    Action.MANAGE_MEMBERS: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
+    Action.LEAVE_TENANT: _Rule(None, TenantRole.VIEWER, log_in=True),
+    Action.CHANGE_TENANT: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
+    Action.READ_AUDIT: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
     Action.MANAGE_KEYS: _Rule(None, TenantRole.VIEWER, log_in=True),
 }
 

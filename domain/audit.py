@@ -19,6 +19,11 @@ class AuditAction(Enum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     API_KEY_CREATED = "api_key_created"
     API_KEY_REVOKED = "api_key_revoked"
+    MEMBER_INVITED = "member_invited"
+    MEMBER_JOINED = "member_joined"
+    MEMBER_REMOVED = "member_removed"
+    ROLE_CHANGED = "role_changed"
+    TENANT_CHANGED = "tenant_changed"
     USER_SAVED = "user_saved"
 
 

@@ -39,7 +39,7 @@ from domain.mail import Mail
 from domain.manifest import MANIFESTS
 from domain.rate import parse_rate
 from domain.records import Kind, Records
-from domain.tenant import MEMBERSHIPS, TENANTS, USAGES
+from domain.tenant import MEMBERSHIPS, TENANTS, USAGES, Limits
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
@@ -69,11 +69,13 @@ from services.keys import ApiKeyService
 from services.mailing import Postman
 from services.maintenance import MaintenanceService, Retention
 from services.manifests import ManifestService
+from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
 from services.settling import UsageSettler
 from services.tenants import TenantService
 from services.throttling import Rates, Throttle
+from services.tickets import Tickets
 from services.uploads import UploadRules, UploadService
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config
@@ -213,24 +215,40 @@ async def open_product(
             ),
         )
         files = FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url)
+        tickets = Tickets(records=records, clock=clock)
+        members = MemberService(
+            records=records,
+            tickets=tickets,
+            postman=postman,
+            audit=audit,
+            throttle=throttle,
+            clock=clock,
+        )
         services = Services(
             accounts=accounts,
+            audit=audit,
             keys=keys,
+            members=members,
             registration=RegistrationService(
                 records=records,
                 accounts=accounts,
                 passwords=passwords,
+                tickets=tickets,
+                members=members,
                 postman=postman,
                 audit=audit,
                 throttle=throttle,
                 clock=clock,
                 rules=RegistrationRules(
-                    is_open=settings.sign_up, must_verify=settings.verify_email, public_url=public_url
+                    is_open=settings.sign_up,
+                    must_verify=settings.verify_email,
+                    public_url=public_url,
+                    limits=Limits(stored_bytes_max=settings.tenant_bytes_max),
                 ),
             ),
-            tenants=TenantService(records=records),
             files=files,
             manifests=ManifestService(records=records, files=files),
+            tenants=TenantService(records=records, audit=audit),
             uploads=uploads,
             queries=QueryService(
                 records=records,

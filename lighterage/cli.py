@@ -115,6 +115,31 @@ async def _seed(settings: "Settings") -> int:
 
 
 @app.command()
+def quota(
+    slug: Annotated[str, typer.Argument(help="The tenant, by its name in addresses.")],
+    size: Annotated[str, typer.Argument(metavar="BYTES", help="Bytes it may store, or `none` for no limit.")],
+) -> None:
+    """Set how much a tenant may store; what it has stored already stays."""
+    from lighterage.settings import SettingsError
+
+    settings = _settings()
+    if size != "none" and not (size.isascii() and size.isdigit() and int(size) < 2**63):
+        _fail(f"{size!r} is no number of bytes; `none` takes the limit away")
+    try:
+        asyncio.run(_set_quota(settings, slug, None if size == "none" else int(size)))
+    except (SettingsError, LighterageError) as error:
+        _fail(str(error))
+    print(f"{slug} may store {'any number of' if size == 'none' else size} bytes")
+
+
+async def _set_quota(settings: "Settings", slug: str, stored_bytes_max: int | None) -> None:
+    from lighterage.assembly import open_product
+
+    async with open_product(settings, with_sql=False) as product:
+        await product.services.tenants.set_quota(slug, stored_bytes_max=stored_bytes_max)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to the form of this release; the server does the same at its start."""
     from lighterage.settings import SettingsError

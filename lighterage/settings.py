@@ -189,6 +189,9 @@ class Settings(BaseModel):
     event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)
 
     sign_up: bool = _setting(True, "Strangers may make accounts, each with a tenant of their own.")
+    tenant_bytes_max: int | None = _setting(
+        None, "Quota, in bytes, of each tenant that a sign-up makes. Not set: none.", ge=0, le=2**63 - 1
+    )
     verify_email: bool = _setting(True, "Who signs up must confirm the e-mail address before logging in.")
     mail_from: Annotated[str, AfterValidator(_email)] = _setting("lighterage@localhost", "Sender of letters.")
     smtp_host: str | None = _setting(

@@ -65,7 +65,13 @@ async def tenant(
 async def sign_up(
     info: Info, input: Annotated[SignUpInput, strawberry.argument(description="Who signs up.")]
 ) -> SignUpPayload | None:
-    new = NewAccount(input.email, input.password, name=input.name, tenant_name=input.tenant_name)
+    new = NewAccount(
+        input.email,
+        input.password,
+        name=input.name,
+        tenant_name=input.tenant_name,
+        invite_token=input.invite_token,
+    )
     try:
         done = await info.context.services.registration.sign_up(new, client=info.context.client)
     except LighterageError as error:

@@ -19,6 +19,7 @@ from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
 from resolvers.loaders import Loader
+from schema.context import Members
 from schema.enums import SqlFormat
 from schema.queries import SqlColumn, SqlSchema
 from schema.scalars import BIG_INT_MAX
@@ -91,6 +92,20 @@ class RequestContext:
 
     async def memberships(self) -> Sequence[tuple[Membership, Tenant]]:
         return await self.services.accounts.memberships(self.principal)
+
+    async def members(self, tenant_id: TenantId, *, first: int, after: str | None) -> Members:
+        service = self.services.members
+        if tenant_id != self.principal.tenant_id:
+            raise NotFound("tenant")
+        found = await service.list_members(self.principal, first=first, after=after)
+        page = found.page
+
+        async def count() -> int:
+            return await service.count_members(self.principal)
+
+        return Members(
+            page.items, page.has_next, page.has_previous, lambda place: found.cursor_of(page.items[place]), count
+        )
 
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
         files = self.services.files

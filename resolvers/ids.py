@@ -20,6 +20,10 @@ def parse_upload_id(text: str) -> UploadId:
     return UploadId(_parse(text, "upload"))
 
 
+def parse_user_id(text: str) -> UserId:
+    return UserId(_parse(text, "user"))
+
+
 def parse_api_key_id(text: str) -> ApiKeyId:
     return ApiKeyId(_parse(text, "apikey"))
 

@@ -20,6 +20,15 @@ from resolvers.accounts import (
 )
 from resolvers.files import delete_files, file_events, get_file, list_files, restore_files, update_file
 from resolvers.keys import create_api_key, list_api_keys, revoke_api_key
+from resolvers.members import (
+    accept_invitation,
+    audit_events,
+    invite_member,
+    remove_member,
+    security_events,
+    update_member,
+    update_tenant,
+)
 from resolvers.nodes import node, nodes
 from resolvers.queries import select, select_rows
 from resolvers.uploads import abort_upload, create_upload, get_upload, list_uploads, upload_progress
@@ -37,9 +46,17 @@ from schema.accounts import (
     VerifyEmailPayload,
 )
 from schema.directives import Auth, Cost
-from schema.enums import Scope
+from schema.enums import Scope, TenantRole
 from schema.files import DeleteFilesPayload, File, RestoreFilesPayload, UpdateFilePayload
 from schema.keys import ApiKey, CreateApiKeyPayload, RevokeApiKeyPayload
+from schema.members import (
+    AcceptInvitationPayload,
+    AuditEvent,
+    InviteMemberPayload,
+    RemoveMemberPayload,
+    UpdateMemberPayload,
+    UpdateTenantPayload,
+)
 from schema.node import Node
 from schema.pagination import Connection
 from schema.queries import SqlResult
@@ -49,6 +66,7 @@ from schema.uploads import AbortUploadPayload, CreateUploadPayload, Upload
 READ = Auth(scope=Scope.FILES_READ)
 WRITE = Auth(scope=Scope.FILES_WRITE)
 QUERY = Auth(scope=Scope.FILES_QUERY)
+ADMIN = Auth(scope=Scope.TENANT_ADMIN, role=TenantRole.ADMIN)
 
 
 @strawberry.type(description="What can be read.")
@@ -85,6 +103,16 @@ class Query:
     api_keys: Connection[ApiKey] = strawberry.field(
         resolver=list_api_keys,
         description="The viewer's own API keys, newest first.",
+        directives=[Auth(), Cost(list_size=20, sized_by="first")],
+    )
+    audit_events: Connection[AuditEvent] = strawberry.field(
+        resolver=audit_events,
+        description="What was done in the token's tenant, newest first: members, roles, keys, limits.",
+        directives=[ADMIN, Cost(list_size=20, sized_by="first")],
+    )
+    security_events: Connection[AuditEvent] = strawberry.field(
+        resolver=security_events,
+        description="What was done with the viewer's own account, newest first: log-ins, wrong ones too, passwords.",
         directives=[Auth(), Cost(list_size=20, sized_by="first")],
     )
     select: SqlResult = strawberry.field(
@@ -137,6 +165,31 @@ class Mutation:
         resolver=reset_password,
         description="Redeems the emailed token, revokes all sessions.",
         directives=[Cost(weight=50)],
+    )
+    invite_member: InviteMemberPayload | None = strawberry.field(
+        resolver=invite_member,
+        description="Asks somebody into the token's tenant, by a letter.",
+        directives=[ADMIN, Cost(weight=50)],
+    )
+    accept_invitation: AcceptInvitationPayload | None = strawberry.field(
+        resolver=accept_invitation,
+        description="Joins a tenant with the account that one has; without one, `signUp` takes the token.",
+        directives=[Auth(), Cost(weight=10)],
+    )
+    update_member: UpdateMemberPayload | None = strawberry.field(
+        resolver=update_member,
+        description="Gives a member another role, none above one's own.",
+        directives=[ADMIN, Cost(weight=10)],
+    )
+    remove_member: RemoveMemberPayload | None = strawberry.field(
+        resolver=remove_member,
+        description="Puts a member out, for which one must be an admin, or leaves oneself. Files stay the tenant's.",
+        directives=[Auth(), Cost(weight=10)],
+    )
+    update_tenant: UpdateTenantPayload | None = strawberry.field(
+        resolver=update_tenant,
+        description="Changes the token's tenant: its name, and what may be uploaded from then on.",
+        directives=[ADMIN, Cost(weight=10)],
     )
     create_api_key: CreateApiKeyPayload | None = strawberry.field(
         resolver=create_api_key,

@@ -65,6 +65,25 @@ class Tenant(Node):
             trash_retention_days=limits.trash_retention_days,
         )
 
+    @computed(
+        description="Its members, in the order of joining.",
+        directives=[Auth(role=TenantRole.ADMIN), Cost(list_size=20, sized_by="first")],
+    )
+    async def members(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="At most so many, up to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
+    ) -> Connection[Annotated["Membership", strawberry.lazy("schema.accounts")]]:
+        found = await info.context.members(TenantId(self.record.id), first=first, after=after)
+        return Connection(
+            nodes=[Membership.from_domain(one, self.record) for one in found.items],
+            has_next=found.has_next,
+            has_previous=found.has_previous,
+            cursor_at=found.cursor_at,
+            count=found.count,
+        )
+
     @classmethod
     def from_domain(cls, record: TenantRecord) -> Self:
         return cls(
@@ -81,10 +100,16 @@ class Membership:
     tenant: Tenant = strawberry.field(description="The tenant.")
     role: TenantRole = strawberry.field(description="What the user may do there.")
     joined_at: datetime = strawberry.field(description="Since when.")
+    record: strawberry.Private[MembershipRecord]
+
+    @computed(description="Who is the member.")
+    async def user(self, info: Info) -> Annotated["User", strawberry.lazy("schema.accounts")] | None:
+        return await find_user(info, self.record.user_id)
 
     @classmethod
     def from_domain(cls, record: MembershipRecord, tenant: TenantRecord) -> Self:
-        return cls(tenant=Tenant.from_domain(tenant), role=TenantRole(record.role.value), joined_at=record.joined_at)
+        role = TenantRole(record.role.value)
+        return cls(tenant=Tenant.from_domain(tenant), role=role, joined_at=record.joined_at, record=record)
 
 
 @strawberry.type(description="Somebody who can log in.", directives=[Auth()])
@@ -160,6 +185,9 @@ class SignUpInput:
     password: str = strawberry.field(description="At least 10 characters.")
     name: str | None = strawberry.field(default=None, description="The name for people.")
     tenant_name: str | None = strawberry.field(default=None, description="What the new tenant is called.")
+    invite_token: str | None = strawberry.field(
+        default=None, description="The token of an invitation, sent to this address: into its tenant, not a new one."
+    )
 
 
 @strawberry.input(description="What the letter brought.")

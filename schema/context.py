@@ -4,7 +4,8 @@ What a field of an object may ask for beyond the object itself.
 resolvers/ implements it over the services; the types here know only these questions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import strawberry
@@ -16,6 +17,17 @@ from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
 from schema.queries import SqlSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """One page of members."""
+
+    items: Sequence[Membership]
+    has_next: bool
+    has_previous: bool
+    cursor_at: Callable[[int], str]
+    count: Callable[[], Awaitable[int]]
 
 
 class Context(Protocol):
@@ -36,6 +48,10 @@ class Context(Protocol):
 
     async def memberships(self) -> Sequence[tuple[Membership, Tenant]]:
         """Give the caller's own memberships."""
+        ...
+
+    async def members(self, tenant_id: TenantId, *, first: int, after: str | None) -> "Members":
+        """Give one page of a tenant's members."""
         ...
 
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None: ...

@@ -34,7 +34,7 @@ class Connection(Generic[T]):
     has_previous: strawberry.Private[bool]
     # A cursor costs more than the rest of a row, and most pages need two of them.
     cursor_at: strawberry.Private[Callable[[int], str]]
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    count: strawberry.Private[Callable[[], Awaitable[int | None]]]
 
     @computed(description="The nodes with their cursors.")
     def edges(self) -> list[Edge[T]]:

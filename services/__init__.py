@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from services.accounts import AccountService
+from services.audit import AuditLog
 from services.files import FileService
 from services.keys import ApiKeyService
 from services.manifests import ManifestService
+from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationService
 from services.tenants import TenantService
@@ -17,7 +19,9 @@ class Services:
     """Every use case, for faces that need several."""
 
     accounts: AccountService
+    audit: AuditLog
     keys: ApiKeyService
+    members: MemberService
     registration: RegistrationService
     tenants: TenantService
     files: FileService

@@ -10,6 +10,7 @@ from domain.tenant import (
     MEMBERSHIPS,
     TENANTS,
     USAGES,
+    Limits,
     Membership,
     Tenant,
     TenantRole,
@@ -19,25 +20,29 @@ from domain.tenant import (
 )
 from domain.user import User
 
+DEFAULT_LIMITS = Limits()
+
 
 async def found_tenant(
-    records: Records, *, owner_id: UserId, name: str, now: datetime
+    records: Records, *, owner_id: UserId, name: str, now: datetime, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[Tenant, tuple[Write, ...]]:
     """Give a tenant as it will be stored, and the writes that make it."""
     tenant_id = new_tenant_id(now)
-    tenant = Tenant(tenant_id, await _free_slug(records, name), name, now, revision=1)
+    tenant = Tenant(tenant_id, await _free_slug(records, name), name, now, limits, revision=1)
     joined = Membership(membership_id(owner_id, tenant_id), owner_id, tenant_id, TenantRole.OWNER, now)
     usage = Usage(tenant_id, tenant_id)
     return tenant, (Add(TENANTS, tenant), Add(USAGES, usage), Add(MEMBERSHIPS, joined))
 
 
-async def confirmed(records: Records, user: User, *, now: datetime) -> tuple[User, tuple[Write, ...]]:
+async def confirmed(
+    records: Records, user: User, *, now: datetime, limits: Limits = DEFAULT_LIMITS
+) -> tuple[User, tuple[Write, ...]]:
     """Give a user whose e-mail address is known to be theirs, and the writes of the tenant that they waited for."""
     if user.email is not None and user.email_verified_at is None:
         user = replace(user, email_verified_at=now)
     if user.tenant_wish is None:
         return user, ()
-    _, founding = await found_tenant(records, owner_id=UserId(user.id), name=user.tenant_wish, now=now)
+    _, founding = await found_tenant(records, owner_id=UserId(user.id), name=user.tenant_wish, now=now, limits=limits)
     return replace(user, tenant_wish=None), founding
 
 

@@ -1,4 +1,7 @@
-"""The words of every letter. Nothing that a stranger typed stands in one but the address it goes to."""
+"""
+The words of every letter. Nothing that a stranger typed stands in one but the address it
+goes to; the name of a tenant, which its admins chose, in an invitation.
+"""
 
 from datetime import timedelta
 
@@ -36,6 +39,16 @@ def password_reset(to: str, *, link: str, token: str, lifetime: timedelta) -> Le
     )
 
 
+def invitation(to: str, *, tenant: str, token: str, lifetime: timedelta) -> Letter:
+    return Letter(
+        to,
+        "You are asked to join",
+        f"You are asked to join {tenant}. Log in with the account of this address and accept with the token, or sign "
+        f"up with it:\n\n  {token}\n\n"
+        f"It is good once, for {_length(lifetime)}.{_END}",
+    )
+
+
 def password_changed(to: str) -> Letter:
     return Letter(
         to,
@@ -46,5 +59,7 @@ def password_changed(to: str) -> Letter:
 
 
 def _length(lifetime: timedelta) -> str:
+    if lifetime.days > 1:
+        return f"{lifetime.days} days"
     hours = lifetime // timedelta(hours=1)
     return f"{hours} hour{'' if hours == 1 else 's'}" if hours else f"{lifetime // timedelta(minutes=1)} minutes"

@@ -4,27 +4,26 @@ The use cases of whoever has no log-in yet, or lost it: sign-up, confirmation of
 Whether an address has an account is told to its mailbox and to nobody else: the answers and the work are the same.
 """
 
-import hashlib
-import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from auth.passwords import PasswordHasher, check_password
 from domain.audit import AuditAction
 from domain.clock import Clock
-from domain.errors import Conflict, InvalidValue, NotFound, SignUpDisabled, TokenExpired, TokenInvalid
+from domain.errors import Conflict, InvalidValue, SignUpDisabled
 from domain.ids import SYSTEM, UserId, new_user_id
 from domain.records import Add, Records, Save, Write
-from domain.ticket import TICKETS, Purpose, Ticket
+from domain.tenant import Limits
+from domain.ticket import Purpose
 from domain.user import USERS, User, parse_email, parse_name
 from services import letters
 from services.accounts import AccountService, IssuedSession
 from services.audit import AuditLog
-from services.founding import confirmed, found_tenant
+from services.founding import DEFAULT_LIMITS, confirmed, found_tenant
 from services.mailing import Postman
+from services.members import MemberService
 from services.throttling import Throttle
-
-TICKET_BYTES = 32
+from services.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,14 @@ class RegistrationRules:
     Attributes:
         is_open: Strangers may sign up.
         must_verify: A log-in needs a confirmed e-mail address.
+        limits: Of each tenant that a sign-up makes.
         public_url: What links in letters begin with.
     """
 
     is_open: bool = True
     must_verify: bool = True
     public_url: str = ""
+    limits: Limits = DEFAULT_LIMITS
     verify_lifetime: timedelta = timedelta(hours=24)
     reset_lifetime: timedelta = timedelta(hours=1)
 
@@ -51,6 +52,7 @@ class NewAccount:
     password: str
     name: str | None = None
     tenant_name: str | None = None
+    invite_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class RegistrationService:
         records: Records,
         accounts: AccountService,
         passwords: PasswordHasher,
+        tickets: Tickets,
+        members: MemberService,
         postman: Postman,
         audit: AuditLog,
         throttle: Throttle,
@@ -76,7 +80,8 @@ class RegistrationService:
     ) -> None:
         self._records = records
         self._users = records.collection(USERS)
-        self._tickets = records.collection(TICKETS)
+        self._tickets = tickets
+        self._members = members
         self._accounts = accounts
         self._passwords = passwords
         self._postman = postman
@@ -93,7 +98,7 @@ class RegistrationService:
 
     async def sign_up(self, new: NewAccount, *, client: str) -> SignedUp:
         """
-        Make an account with a tenant of its own.
+        Make an account, with a tenant of its own or by invitation into another's.
 
         Where the address must be confirmed, the answer is the same whether or not it has an account already.
 
@@ -103,14 +108,15 @@ class RegistrationService:
                 has an account.
             RateLimited: Too many from this client, or letters to this address.
         """
-        if not self._rules.is_open:
+        if not self._rules.is_open and new.invite_token is None:
             raise SignUpDisabled
         await self._throttle.address(client)
         email = parse_email(new.email)
         check_password(new.password)
         name = parse_name(new.name, field="name") if new.name is not None else None
         wish = parse_name(new.tenant_name, field="tenant_name") if new.tenant_name is not None else name
-        await self._throttle.mail(email)
+        if new.invite_token is None:
+            await self._throttle.mail(email)
         hashed = await self._passwords.hash(new.password)
         now = self._clock.now()
         user = User(
@@ -122,11 +128,30 @@ class RegistrationService:
             name=name,
             tenant_wish=wish or email.partition("@")[0],
         )
+        if new.invite_token is not None:
+            return SignedUp(await self._sign_up_invited(user, new.invite_token, client), verification_sent=False)
         known = await self._users.find(SYSTEM, email=email)
         if self._rules.must_verify:
             await self._sign_up_by_letter(user, known, client)
             return SignedUp(None, verification_sent=True)
         return SignedUp(await self._sign_up_at_once(user, known, client), verification_sent=False)
+
+    async def _sign_up_invited(self, user: User, token: str, client: str) -> User:
+        """The invitation was read in this mailbox, which is all that a confirmation would show."""
+        assert user.email is not None
+        ticket = await self._members.find_invitation(token, user.email)
+        known = await self._users.find(SYSTEM, email=user.email)
+        if known is not None and known.email_verified_at is not None:
+            message = "this e-mail address has an account; log in and accept the invitation"
+            raise InvalidValue(message, path=("email",), reason="taken")
+        user = replace(user, email_verified_at=self._clock.now(), tenant_wish=None)
+        first: Write = Add(USERS, user)
+        if known is not None:
+            user = replace(user, id=known.id, created_at=known.created_at)
+            first = Save(USERS, user, known.revision)
+        entry = self._audit.entry(AuditAction.SIGNED_UP, UserId(user.id), client=client, detail="by invitation")
+        await self._tickets.redeem(ticket, first, *self._members.joining(ticket, UserId(user.id), client=client), entry)
+        return user
 
     async def _sign_up_by_letter(self, user: User, known: User | None, client: str) -> None:
         assert user.email is not None
@@ -155,7 +180,9 @@ class RegistrationService:
             raise taken
         assert user.tenant_wish is not None
         now = self._clock.now()
-        _, founding = await found_tenant(self._records, owner_id=UserId(user.id), name=user.tenant_wish, now=now)
+        _, founding = await found_tenant(
+            self._records, owner_id=UserId(user.id), name=user.tenant_wish, now=now, limits=self._rules.limits
+        )
         user = replace(user, tenant_wish=None)
         entry = self._audit.entry(AuditAction.SIGNED_UP, UserId(user.id), client=client)
         try:
@@ -183,11 +210,11 @@ class RegistrationService:
             TokenInvalid, TokenExpired: It was used before, is too old, or is none.
         """
         await self._throttle.address(client)
-        ticket, user = await self._find_ticket(token, Purpose.VERIFY_EMAIL)
-        verified, founding = await confirmed(self._records, user, now=self._clock.now())
+        ticket, user = await self._tickets.find_with_user(token, Purpose.VERIFY_EMAIL)
+        verified, founding = await confirmed(self._records, user, now=self._clock.now(), limits=self._rules.limits)
         # The user last: where the database has no transactions, a cut leaves a ticket that is used up and a user who
         # asks for another letter.
-        await self._redeem(
+        await self._tickets.redeem(
             ticket,
             *founding,
             self._audit.entry(AuditAction.EMAIL_VERIFIED, UserId(user.id), client=client),
@@ -197,7 +224,7 @@ class RegistrationService:
 
     async def _send_verification(self, user: User) -> None:
         lifetime = self._rules.verify_lifetime
-        token = await self._issue_ticket(user, Purpose.VERIFY_EMAIL, lifetime)
+        token = await self._tickets.issue(user, Purpose.VERIFY_EMAIL, lifetime)
         assert user.email is not None
         link = f"{self._rules.public_url}/account/verify?token={token}"
         self._postman.post(letters.verification(user.email, link=link, token=token, lifetime=lifetime))
@@ -215,7 +242,7 @@ class RegistrationService:
         if user is None or not user.is_active:
             return
         lifetime = self._rules.reset_lifetime
-        token = await self._issue_ticket(user, Purpose.RESET_PASSWORD, lifetime)
+        token = await self._tickets.issue(user, Purpose.RESET_PASSWORD, lifetime)
         link = f"{self._rules.public_url}/account/reset?token={token}"
         self._postman.post(letters.password_reset(email, link=link, token=token, lifetime=lifetime))
 
@@ -231,10 +258,10 @@ class RegistrationService:
         """
         await self._throttle.address(client)
         check_password(new_password, field="new_password")
-        ticket, user = await self._find_ticket(token, Purpose.RESET_PASSWORD)
+        ticket, user = await self._tickets.find_with_user(token, Purpose.RESET_PASSWORD)
         hashed = await self._passwords.hash(new_password)
         changed, founding = await confirmed(self._records, replace(user, password_hash=hashed), now=self._clock.now())
-        await self._redeem(
+        await self._tickets.redeem(
             ticket,
             *founding,
             self._audit.entry(AuditAction.PASSWORD_CHANGED, UserId(user.id), client=client),
@@ -243,48 +270,3 @@ class RegistrationService:
         await self._accounts.end_sessions(UserId(user.id))
         self._postman.post(letters.password_changed(ticket.email))
         return await self._accounts.begin_session(replace(changed, revision=user.revision + 1))
-
-    # ---- tickets
-
-    async def _issue_ticket(self, user: User, purpose: Purpose, lifetime: timedelta) -> str:
-        secret, now = secrets.token_urlsafe(TICKET_BYTES), self._clock.now()
-        assert user.email is not None
-        await self._tickets.add(
-            Ticket(
-                id=_sha256(secret),
-                purpose=purpose,
-                user_id=UserId(user.id),
-                email=user.email,
-                binding=_sha256(user.password_hash),
-                created_at=now,
-                expires_at=now + lifetime,
-            )
-        )
-        return secret
-
-    async def _find_ticket(self, token: str, purpose: Purpose) -> tuple[Ticket, User]:
-        invalid = TokenInvalid("this link was used before, or is not valid")
-        try:
-            ticket = await self._tickets.get(SYSTEM, _sha256(token))
-            user = await self._users.get(SYSTEM, ticket.user_id)
-        except NotFound as error:
-            raise invalid from error
-        if ticket.purpose is not purpose or ticket.used_at is not None or not user.is_active:
-            raise invalid
-        if ticket.binding != _sha256(user.password_hash) or ticket.email != user.email:
-            raise invalid
-        if self._clock.now() >= ticket.expires_at:
-            raise TokenExpired("this link is too old; ask for another")
-        return ticket, user
-
-    async def _redeem(self, ticket: Ticket, *writes: Write) -> None:
-        """Do what the ticket is for, once: of two who come at the same time, one is refused."""
-        used = replace(ticket, used_at=self._clock.now())
-        try:
-            await self._records.write(Save(TICKETS, used, ticket.revision), *writes)
-        except Conflict as error:
-            raise TokenInvalid("this link is being used by another request") from error
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

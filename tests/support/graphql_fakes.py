@@ -34,6 +34,7 @@ from domain.upload import NewUpload, Upload, UploadStatus
 from domain.user import User
 from services.accounts import IssuedSession
 from services.files import UNCHANGED, FileChanges, FilePage, FileQuery
+from services.members import MemberPage
 from services.queries import Column, End, FileSchema, Rows, SelectResult, Stats
 from services.queries import Progress as ScanProgress
 from services.reading import Format
@@ -166,6 +167,22 @@ class FakeTenants:
     async def usage(self, caller: Principal, tenant_id: TenantId) -> Usage:
         await self.get(caller, tenant_id)
         return Usage(tenant_id, tenant_id, file_count=2, bytes_total=2058, bytes_in_flight=10)
+
+
+class FakeMembers:
+    async def list_members(
+        self, caller: Principal, *, first: int | None = None, after: str | None = None
+    ) -> MemberPage:
+        tenant_id = require(caller, Action.SEE_MEMBERS)
+        found = [
+            Membership(membership_id(UserId(who.id), tenant_id), UserId(who.id), tenant_id, role, NOW)
+            for who, tenant, role in ROLES.values()
+            if tenant.id == tenant_id
+        ]
+        return MemberPage(Page(found[:first], has_next=False, has_previous=False), "members")
+
+    async def count_members(self, caller: Principal) -> int:
+        return len((await self.list_members(caller)).page.items)
 
 
 class FakeFiles:
@@ -404,6 +421,7 @@ class Fakes:
     def __init__(self) -> None:
         self.accounts = FakeAccounts()
         self.tenants = FakeTenants()
+        self.members = FakeMembers()
         self.files = FakeFiles()
         self.uploads = FakeUploads()
         self.queries = FakeQueries()

@@ -1,9 +1,10 @@
 """The endpoint over the real services, SQLite and a directory: one session from log-in to the event of its file."""
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ class Person:
         sent = await self.http.patch(upload["url"], content=content, headers=headers)
         assert sent.status_code == 204, sent.text
         return upload
+
+
+async def mutation(ask: Callable[..., Awaitable[Any]], name: str, selection: str, /, **input: Any) -> Any:
+    """Do one mutation; gives its payload, with `userErrors`."""
+    declared = f"$input: {name[0].upper()}{name[1:]}Input!"
+    text = f"mutation ({declared}) {{ {name}(input: $input) {{ {selection} userErrors {{ path code }} }} }}"
+    return (await ask(text, input=input))[name]
 
 
 async def log_in(product: Product, name: str) -> Person:
@@ -311,12 +319,7 @@ async def test_from_sign_up_to_a_new_password_R000_5(product: Product) -> None:
     client = Client(build_app(product))  # type: ignore[arg-type]
     account = {"email": "carla@example.org", "password": PASSWORD, "name": "Carla", "tenantName": "Carla's Maps"}
 
-    async def mutate(name: str, selection: str, /, **input: str) -> Any:
-        kind = name[0].upper() + name[1:]
-        text = (
-            f"mutation ($input: {kind}Input!) {{ {name}(input: $input) {{ {selection} userErrors {{ path code }} }} }}"
-        )
-        return (await client.data(text, input=input))[name]
+    mutate = partial(mutation, client.data)
 
     async def token() -> str:
         await product.postman.settle()
@@ -380,3 +383,51 @@ async def test_a_key_is_made_shown_once_used_and_ended(product: Product) -> None
     assert theirs == {"apiKey": None, "userErrors": [{"code": "NOT_FOUND"}]}
     assert ended == {"apiKey": {"id": made["apiKey"]["id"]}, "userErrors": []}
     assert (await anna.data(keys))["apiKeys"] == {"totalCount": 0, "nodes": []}
+
+
+async def test_members_are_asked_in_changed_and_put_out(product: Product) -> None:
+    """Two people and one tenant, over GraphQL; and what is written down of it."""
+    await product.services.accounts.save_user("carla@example.org", PASSWORD)
+    anna, carla = await log_in(product, "anna"), await log_in(product, "carla@example.org")
+
+    async def mutate(who: Person, name: str, selection: str, /, **input: Any) -> Any:
+        return await mutation(who.data, name, selection, **input)
+
+    asked = await mutate(anna, "inviteMember", "", email="carla@example.org")
+    await product.postman.settle()
+    [letter] = letters_in(product.settings.data_dir / "outbox")
+    token = letter.get_content().split("  ")[1].split()[0]
+    joined = await mutate(carla, "acceptInvitation", "tenantId", token=token)
+    anna_id = (await anna.data("{ viewer { id } }"))["viewer"]["id"]
+    carla_id = (await carla.data("{ viewer { id } }"))["viewer"]["id"]
+    changed = await mutate(
+        anna, "updateMember", "membership { role user { username } }", userId=carla_id, role="VIEWER"
+    )
+    listed = (await anna.data("{ tenant { members { totalCount nodes { role user { username } } } } }"))["tenant"]
+    limits = "tenant { name limits { maxFileSize allowedContentTypes trashRetentionDays } }"
+    set_ = await mutate(anna, "updateTenant", limits, maxFileSize=5, allowedContentTypes=["text/*"])
+    cleared = await mutate(anna, "updateTenant", limits, name="Maps", allowedContentTypes=None)
+    wrong = await mutate(anna, "updateTenant", limits, name=None)
+    out = await mutate(anna, "removeMember", "removedUserId", userId=carla_id)
+    last = await mutate(anna, "removeMember", "removedUserId", userId=anna_id)
+    done = (await anna.data("{ auditEvents(first: 10) { nodes { action actor { username } } } }"))["auditEvents"]
+    own = (await carla.data("{ securityEvents { nodes { action client } pageInfo { hasNextPage } } }"))[
+        "securityEvents"
+    ]
+
+    assert asked == {"userErrors": []}
+    assert joined["tenantId"].startswith("tenant_")
+    assert changed["membership"] == {"role": "VIEWER", "user": {"username": "carla@example.org"}}
+    assert listed["members"]["totalCount"] == 2
+    assert [one["role"] for one in listed["members"]["nodes"]] == ["OWNER", "VIEWER"]
+    assert set_["tenant"]["limits"] == {"maxFileSize": 5, "allowedContentTypes": ["text/*"], "trashRetentionDays": 30}
+    assert cleared["tenant"]["name"] == "Maps"
+    assert cleared["tenant"]["limits"] == {"maxFileSize": 5, "allowedContentTypes": None, "trashRetentionDays": 30}
+    assert wrong["userErrors"] == [{"path": ["name"], "code": "REQUIRED"}]
+    assert out == {"removedUserId": carla_id, "userErrors": []}
+    assert last["userErrors"] == [{"path": [], "code": "CONFLICT"}]
+    assert [one["action"] for one in done["nodes"]] == [
+        *("member_removed", "tenant_changed", "tenant_changed", "role_changed", "member_joined", "member_invited"),
+    ]
+    assert done["nodes"][0]["actor"] == {"username": "anna"}
+    assert own["nodes"][0]["action"] == "logged_in"

@@ -16,7 +16,7 @@ from graphql import (
     is_composite_type,
 )
 
-from domain.ids import TenantId, UserId, new_api_key_id, new_file_id, new_session_id, new_upload_id
+from domain.ids import TenantId, UserId, new_api_key_id, new_file_id, new_session_id, new_upload_id, new_user_id
 from domain.principal import Principal, Scope
 from domain.tenant import TenantRole
 from resolvers.context import RequestContext
@@ -60,7 +60,7 @@ def value_of(type_: GraphQLInputType, name: str) -> Any:
     if isinstance(type_, GraphQLEnumType):
         return next(iter(type_.values))
     if str(type_) == "ID":
-        kinds = {"upload": new_upload_id(), "apikey": new_api_key_id(NOW)}
+        kinds = {"upload": new_upload_id(), "apikey": new_api_key_id(NOW), "userid": new_user_id(NOW)}
         return next((made for kind, made in kinds.items() if kind in name.lower()), new_file_id(NOW))
     return {"String": "text", "Int": 1, "BigInt": 1, "Boolean": True}[str(type_)]
 

@@ -26,9 +26,14 @@ NEEDS = {
     Action.CREATE_UPLOAD: (Scope.FILES_WRITE, MEMBER, False),
     Action.WRITE_UPLOAD: (Scope.FILES_WRITE, MEMBER, True),
     Action.READ_TENANT: (None, VIEWER, False),
+    Action.SEE_MEMBERS: (None, ADMIN, False),
+    Action.MANAGE_MEMBERS: (Scope.TENANT_ADMIN, ADMIN, False),
+    Action.LEAVE_TENANT: (None, VIEWER, False),
+    Action.CHANGE_TENANT: (Scope.TENANT_ADMIN, ADMIN, False),
+    Action.READ_AUDIT: (Scope.TENANT_ADMIN, ADMIN, False),
     Action.MANAGE_KEYS: (None, VIEWER, False),
 }
-OF_A_LOG_IN = {Action.MANAGE_KEYS}
+OF_A_LOG_IN = {Action.MANAGE_KEYS, Action.LEAVE_TENANT}
 
 
 def a_file(*, tenant_id: str = "tenant_a", uploaded_by: str | None, visibility: Visibility) -> File:

@@ -196,3 +196,14 @@ def test_users_in_another_form_are_said_without_the_passwords(run, users):
     assert 1 == done.exit_code
     assert "USERS is written as" in done.output
     assert "pw" not in done.output
+
+
+def test_quota_is_set_and_taken_away(run):
+    """By the tenant's name in addresses."""
+    run("user", "carla", "correct horse", "1")
+    some, none = run("quota", "carla", "1000"), run("quota", "carla", "none")
+    unknown, wrong = run("quota", "nobody", "1000"), run("quota", "carla", "lots")
+
+    assert [0, 0, 1, 1] == [some.exit_code, none.exit_code, unknown.exit_code, wrong.exit_code]
+    assert "carla may store 1000 bytes" in some.output
+    assert "any number of bytes" in none.output

@@ -136,7 +136,8 @@ EVERYTHING = (
     "subscription { fileEvents { cursor action at fileId actor { id username email name emailVerifiedAt createdAt }"
     " file { id name contentType size sha256 status visibility resource { type id } metadata { key value } createdAt"
     " updatedAt expiresAt deletedAt version downloadUrl sqlSchema { format columns { name } }"
-    " tenant { id slug name createdAt usage { fileCount } limits { trashRetentionDays } }"
+    " tenant { id slug name createdAt usage { fileCount } limits { trashRetentionDays }"
+    " members { nodes { role joinedAt user { id } } } }"
     " uploadedBy { id } } } }"
 )
 
