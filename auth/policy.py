@@ -83,7 +83,7 @@ def require(principal: Principal, action: Action, resource: File | Upload | None
     rule = _RULES[action]
     if rule.scope is not None and rule.scope not in principal.scopes:
         raise PermissionDenied(f"the token's scopes do not let you {action.value}")
-    if rule.log_in and principal.session_id is None:
+    if rule.log_in and principal.api_key_id is not None:
         raise PermissionDenied(f"an API key may not {action.value}")
     if not principal.role.covers(rule.role):
         raise PermissionDenied(f"a {principal.role.value} may not {action.value}")

@@ -24,6 +24,7 @@ class AuditAction(Enum):
     MEMBER_REMOVED = "member_removed"
     ROLE_CHANGED = "role_changed"
     TENANT_CHANGED = "tenant_changed"
+    IDENTITY_BOUND = "identity_bound"
     USER_SAVED = "user_saved"
 
 

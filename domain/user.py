@@ -23,6 +23,7 @@ class User:
         email: Lower case, unique; None for users made by name alone.
         password_hash: In the hash's own self-describing form.
         is_active: False stops log-ins and tokens that are out already.
+        identity: Issuer and subject at another server that this user logs in with; unique.
         tenant_wish: What a tenant of their own shall be called once the e-mail address is confirmed; None for users who
             have one, or were asked into another's.
     """
@@ -36,11 +37,17 @@ class User:
     is_active: bool = True
     email_verified_at: datetime | None = None
     tenant_wish: str | None = None
+    identity: str | None = None
     tenant_id: str = SYSTEM
     revision: int = 0
 
 
-USERS = Kind("users", User, fields=("username", "email", "created_at"), unique=(("username",), ("email",)))
+USERS = Kind(
+    "users",
+    User,
+    fields=("username", "email", "identity", "created_at"),
+    unique=(("username",), ("email",), ("identity",)),
+)
 
 
 @dataclass(frozen=True, slots=True)

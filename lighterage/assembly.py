@@ -59,12 +59,13 @@ from rest.manifests import manifest_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
 from rest.queries import query_routes
 from services import Services
-from services.accounts import AccountService, SessionRules
+from services.accounts import AccountService, ForeignLogIns, SessionRules
 from services.audit import AuditLog
 from services.basic import BasicLogIns
 from services.concatenating import Concatenator
 from services.files import FileService
 from services.finishing import Finisher
+from services.identities import Identities
 from services.keys import ApiKeyService
 from services.mailing import Postman
 from services.maintenance import MaintenanceService, Retention
@@ -208,6 +209,7 @@ async def open_product(
             throttle=throttle,
             audit=audit,
             keys=keys,
+            identities=_foreign(settings, records, passwords, audit, clock),
             rules=SessionRules(
                 access_lifetime=timedelta(minutes=settings.access_token_minutes),
                 refresh_lifetime=timedelta(days=settings.refresh_token_days),
@@ -344,6 +346,26 @@ def _throttle(settings: Settings, clock: Clock) -> Throttle:
         creation=parse_rate(settings.creation_rate),
     )
     return Throttle(MemoryRateLimits(clock=clock), rates)
+
+
+def _foreign(
+    settings: Settings, records: Records, passwords: PasswordHasher, audit: AuditLog, clock: Clock
+) -> ForeignLogIns | None:
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    from adapters.web.fetch import fetch
+    from auth.oidc import OidcProvider
+
+    provider = OidcProvider(issuer=settings.oidc_issuer, audience=settings.oidc_audience, fetch=fetch, clock=clock)
+    users = Identities(
+        records=records,
+        passwords=passwords,
+        audit=audit,
+        clock=clock,
+        may_make=settings.oidc_sign_up,
+        limits=Limits(stored_bytes_max=settings.tenant_bytes_max),
+    )
+    return ForeignLogIns(provider, users)
 
 
 def _mail(settings: Settings, clock: Clock) -> Mail:

@@ -193,6 +193,11 @@ class Settings(BaseModel):
         None, "Quota, in bytes, of each tenant that a sign-up makes. Not set: none.", ge=0, le=2**63 - 1
     )
     verify_email: bool = _setting(True, "Who signs up must confirm the e-mail address before logging in.")
+    oidc_issuer: str | None = _setting(
+        None, "Issuer (OpenID Connect) whose access tokens are taken too, exactly as it writes itself."
+    )
+    oidc_audience: str | None = _setting(None, "What such a token must be made for: its `aud`.")
+    oidc_sign_up: bool = _setting(True, "Make a user of whoever comes with such a token for the first time.")
     mail_from: Annotated[str, AfterValidator(_email)] = _setting("lighterage@localhost", "Sender of letters.")
     smtp_host: str | None = _setting(
         None, "Mail server. Not set: letters are laid into the folder `outbox` of the data directory."
@@ -309,6 +314,8 @@ def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]
         users_of(settings)
     except ValueError as error:
         problems.append(f"{error}.")
+    if (settings.oidc_issuer is None) != (settings.oidc_audience is None):
+        problems.append("LIGHTERAGE_OIDC_ISSUER and LIGHTERAGE_OIDC_AUDIENCE go together: set both or neither.")
     if (settings.smtp_username is None) != (settings.smtp_password is None):
         problems.append("LIGHTERAGE_SMTP_USERNAME and LIGHTERAGE_SMTP_PASSWORD go together: set both or neither.")
     if sources.get("s3_endpoint") == PREFIX + "S3_ENDPOINT" and settings.s3_bucket is None:

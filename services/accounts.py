@@ -23,6 +23,7 @@ from domain.errors import (
     TokenExpired,
     TokenInvalid,
 )
+from domain.identity import IdentityProvider
 from domain.ids import SYSTEM, ApiKeyId, SessionId, TenantId, UserId, is_id, new_session_id, new_user_id
 from domain.page import Order, PageRequest, Position, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
@@ -31,6 +32,7 @@ from domain.tenant import MEMBERSHIPS, TENANTS, Membership, Tenant, TenantRole, 
 from domain.user import SESSIONS, USERS, Session, User, parse_email, parse_username
 from services.audit import AuditLog
 from services.founding import confirmed, found_tenant
+from services.identities import Identities
 from services.keys import ApiKeyService
 from services.throttling import Throttle
 
@@ -96,6 +98,14 @@ class SavedUser:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignLogIns:
+    """Log-ins at another server: who checks its tokens, and who finds the user."""
+
+    provider: IdentityProvider
+    users: Identities
+
+
 class AccountService:
     def __init__(
         self,
@@ -108,6 +118,7 @@ class AccountService:
         audit: AuditLog,
         keys: ApiKeyService,
         rules: SessionRules,
+        identities: ForeignLogIns | None = None,
     ) -> None:
         self._records = records
         self._users = records.collection(USERS)
@@ -120,6 +131,7 @@ class AccountService:
         self._throttle = throttle
         self._audit = audit
         self._keys = keys
+        self._identities = identities
         self._rules = rules
         self._checked: OrderedDict[str, tuple[Principal, float, datetime]] = OrderedDict()
 
@@ -158,6 +170,9 @@ class AccountService:
                 Principal(upload.user_id, upload.tenant_id, role, scopes, upload_id=upload.upload_id),
                 upload.expires_at,
             )
+        if self._identities is not None and self._identities.provider.knows(token):
+            identity = await self._identities.provider.verify(token)
+            return await self.principal_of(await self._identities.users.user_of(identity)), identity.expires_at
         claims = self._tokens.verify_access(token)
         session = await self._session(claims.session_id)
         if session is None or session.is_revoked or session.user_id != claims.user_id:

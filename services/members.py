@@ -124,7 +124,7 @@ class MemberService:
         """
         if principal.user_id is None:
             raise Unauthenticated("this needs a log-in")
-        if principal.session_id is None:
+        if principal.api_key_id is not None or principal.upload_id is not None:
             raise PermissionDenied("an invitation is accepted by somebody who is logged in")
         await self._throttle.address(client)
         user = await self._records.collection(USERS).get(SYSTEM, principal.user_id)

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from auth.passwords import PasswordHasher
+from domain.clock import Clock
 from domain.errors import ChecksumMismatch, LengthExceeded
 from domain.file import FILES, File
 from domain.ids import FileId, TenantId, UploadId
@@ -237,7 +238,7 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(data_dir: Path, *, clock: FakeClock | None = None, **changes: Any) -> AsyncGenerator[World, None]:
+async def open_world(data_dir: Path, *, clock: Clock | None = None, **changes: Any) -> AsyncGenerator[World, None]:
     """Open the product with Anna and Bert, who are in tenants of their own and logged in."""
     clock = clock or FakeClock()
     passwords = PasswordHasher(memory_kib=8, rounds=1)
