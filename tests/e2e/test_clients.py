@@ -68,7 +68,7 @@ def test_client_uploads_through_three_cuts_and_a_kill(tmp_path, source, client, 
             assert server.deaths == 1
             check(server.own_url, token, sha256, address)
     finally:
-        shutil.rmtree(tmp_path / "data")
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
 
 
 def run(client: str, endpoint: str, token: str, path: Path, log: Path) -> str:

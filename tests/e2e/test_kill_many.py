@@ -150,7 +150,7 @@ def test_killed_at_random_nothing_acknowledged_is_lost(tmp_path, database, store
         usage = asyncio.run(settled_usage({"LIGHTERAGE_DATA_DIR": str(tmp_path / "data")} | database | store))
         assert (UPLOADS, total, 0) == (usage.file_count, usage.bytes_total, usage.bytes_in_flight)
     finally:
-        shutil.rmtree(tmp_path / "data")
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
 
 
 def check(url: str, token: str, contents: dict[str, bytes]) -> None:

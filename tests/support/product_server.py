@@ -61,7 +61,9 @@ class ServerProcess:
             self.greeting += line
             if _LAST_LINE in line and (found := _GREETING.search(self.greeting)):
                 return found[1]
-        raise AssertionError(f"the server ended with {self.process.wait()}")
+        code = self.process.wait(STOP_SECONDS)
+        self.close()
+        raise AssertionError(f"the server ended with {code}")
 
     def kill(self) -> None:
         """End it as a loss of power would, but for what the kernel has."""
