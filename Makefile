@@ -50,7 +50,7 @@ test: test-tools ## Run every test
 
 .PHONY: test-long
 test-long: test-tools ## Run those tests at full length that `make test` keeps short
-	LIGHTERAGE_TEST_LONG=1 $(BIN)/python -m pytest -m long
+	LIGHTERAGE_TEST_LONG=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
 
 .PHONY: test-tools
 test-tools: $(DEV_STAMP) ## Get the servers and clients that tests use (Go, Java, npm), where they can be had
