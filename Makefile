@@ -76,14 +76,18 @@ format: $(DEV_STAMP) ## Format and apply the safe fixes
 .PHONY: bench
 bench: $(DEV_STAMP) ## Measure uploads and downloads, beside the peers that are there
 	$(BIN)/python -m benchmarks.upload
+	$(BIN)/python -m benchmarks.upload --s3 --output benchmarks/results/upload-s3.json
 
 .PHONY: bench-peers
-bench-peers: .tools/bin/tusd benchmarks/peers/node_modules/.stamp ## Get the servers to compare with (Go, npm)
+bench-peers: .tools/bin/tusd .tools/bin/versitygw benchmarks/peers/node_modules/.stamp ## Get the servers to compare with, and an S3 server (Go, npm)
 
 .tools/bin/tusd:
 	mkdir -p .tools/tusd
 	printf 'module peer\n\ngo 1.24\n\nrequire github.com/tus/tusd/v2 v2.10.0\n' > .tools/tusd/go.mod
 	cd .tools/tusd && go build -mod=mod -o ../bin/tusd github.com/tus/tusd/v2/cmd/tusd
+
+.tools/bin/versitygw: $(DEV_STAMP)
+	$(BIN)/python -m tests.support.s3 build
 
 benchmarks/peers/node_modules/.stamp: benchmarks/peers/package-lock.json
 	npm --prefix benchmarks/peers ci --ignore-scripts --no-progress --loglevel error

@@ -2,6 +2,8 @@
 The servers that are compared: ours and the peers that are there, each started on a free port over an empty directory.
 
     make bench-peers     # tusd by Go into .tools/bin, @tus/server by npm into benchmarks/peers
+
+A name that ends in `-s3` is that server over a bucket instead of the directory.
 """
 
 import json
@@ -9,34 +11,37 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import bucket
+from benchmarks.bucket import BUCKET, Bucket
 from benchmarks.client import Connection, WrongAnswer
+from benchmarks.machine import cpu_seconds, free_port
 
 ROOT = Path(__file__).parents[1]
 TUSD = ROOT / ".tools" / "bin" / "tusd"
 NODE_PEER = ROOT / "benchmarks" / "peers" / "tus-node.mjs"
 START_SECONDS_MAX = 20.0
 EMAIL, PASSWORD = "bench@example.com", "correct-horse-battery-staple"
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+INTO_S3 = "-s3"
 
 
 @dataclass(slots=True)
 class Running:
-    """A started server. `uploads` is the path of its creation endpoint."""
+    """A started server. `uploads` is the path of its creation endpoint, `files` where its finished files are."""
 
     name: str
     process: subprocess.Popen[bytes]
     base: str
     uploads: str
     files: Path
+    bucket: Bucket | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
     def connection(self) -> Connection:
@@ -51,12 +56,8 @@ class Running:
         return found
 
     def cpu_seconds(self) -> float:
-        """User and system time so far, of all processes."""
-        total = 0
-        for pid in self.pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS_PER_SECOND
+        """User and system time so far, of all processes; an S3 server behind them is not among them."""
+        return cpu_seconds(self.pids())
 
     def forget_rss_peak(self) -> None:
         """Count the peak from here on: hashing the password at log-in takes more than most uploads."""
@@ -88,48 +89,48 @@ def graphql(base: str, query: str, variables: dict[str, object], headers: dict[s
     return dict(data)
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def available() -> list[str]:
-    """Name the servers that can be started here."""
-    names = ["lighterage", "lighterage-nofsync"]
+def available(*, into_s3: bool = False) -> list[str]:
+    """Name the servers that can be started here, over directories or over buckets."""
+    if into_s3 and not bucket.PROGRAM.exists():
+        return []
+    names = ["lighterage", *([] if into_s3 else ["lighterage-nofsync"])]
     if TUSD.exists():
         names.append("tusd")
     if (NODE_PEER.parent / "node_modules").exists() and shutil.which("node"):
         names.append("tus-node")
-    return names
+    return [name + INTO_S3 for name in names] if into_s3 else names
 
 
 @contextmanager
 def running(name: str, directory: Path) -> Iterator[Running]:
-    """Start a server over an empty directory, wait until it answers, stop it and remove what it kept."""
+    """Start a server over an empty directory or bucket, wait until it answers, stop it and remove what it kept."""
     directory.mkdir(parents=True)
-    server = _start(name, directory)
-    try:
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory)
+        into = stack.enter_context(bucket.serving(directory / "s3")) if name.endswith(INTO_S3) else None
+        server = _start(name, directory, into)
+        stack.callback(_stop, server)
         _wait(server)
         if name.startswith("lighterage"):
             mutation = "mutation ($i: LogInInput!) { logIn(input: $i) { session { accessToken } } }"
             data = graphql(server.base, mutation, {"i": {"email": EMAIL, "password": PASSWORD}}, {})
             server.headers["authorization"] = f"Bearer {data['logIn']['session']['accessToken']}"
         yield server
-    finally:
-        server.process.send_signal(signal.SIGTERM)
-        try:
-            server.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
-        shutil.rmtree(directory)
 
 
-def _start(name: str, directory: Path) -> Running:
+def _stop(server: Running) -> None:
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        server.process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+
+
+def _start(name: str, directory: Path, into: Bucket | None) -> Running:
     port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    env = dict(os.environ)
+    # What servers put aside goes where their files are, so that all meet the same disk.
+    env = os.environ | {"TMPDIR": str(directory)} | (into.environment if into else {})
     if name.startswith("lighterage"):
         command = [sys.executable, "-m", "lighterage", "serve"]
         env |= {
@@ -141,17 +142,20 @@ def _start(name: str, directory: Path) -> Running:
             "LIGHTERAGE_CREATION_RATE": "off",
             "LIGHTERAGE_FSYNC": "0" if name.endswith("nofsync") else "1",
         }
-        uploads = "/files/"
-    elif name == "tusd":
-        command = [str(TUSD), f"-port={port}", "-host=127.0.0.1", f"-upload-dir={directory}", "-verbose=false"]
-        uploads = "/files/"
+        if into:
+            env |= {"LIGHTERAGE_S3_BUCKET": BUCKET, "LIGHTERAGE_S3_ENDPOINT": into.endpoint}
+    elif name.startswith("tusd"):
+        place = [f"-s3-bucket={BUCKET}", f"-s3-endpoint={into.endpoint}"] if into else [f"-upload-dir={directory}"]
+        command = [str(TUSD), f"-port={port}", "-host=127.0.0.1", *place, "-verbose=false"]
     else:
-        command = ["node", str(NODE_PEER), str(port), str(directory)]
-        uploads = "/files"
+        place = ["s3", into.endpoint, BUCKET] if into else [str(directory)]
+        command = ["node", str(NODE_PEER), str(port), *place]
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    return Running(name, process, base, uploads, directory)
+    uploads = "/files" if name.startswith("tus-node") else "/files/"
+    files = into.files if into else directory
+    return Running(name, process, f"http://127.0.0.1:{port}", uploads, files, into)
 
 
 def _wait(server: Running) -> None:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.bucket import PROGRAM
 from benchmarks.client import Connection, WrongAnswer, create, create_with_bytes, send
 from benchmarks.servers import ROOT, Running, available, running
 
@@ -33,6 +34,7 @@ SMALL_BYTES = 16 * 1024
 SMALL_CONCURRENCY = 16
 STREAMS = 32
 HEAD_PAUSE_SECONDS = 0.02
+S3_WORKS = ("one-64m", "one-8m", "32x", "small", "small-with-upload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ def measure(name: str, work: Work, source: Source, directory: Path) -> dict[str,
         server.forget_rss_peak()
         rss_idle = server.rss_peaks_mib()[0]
         cpu = server.cpu_seconds()
+        s3_cpu = server.bucket.cpu_seconds() if server.bucket else 0.0
         outcome = work(server, source)
         if outcome.cpu_before is not None:
             cpu = outcome.cpu_before
@@ -205,6 +208,8 @@ def measure(name: str, work: Work, source: Source, directory: Path) -> dict[str,
             "cpu_seconds_per_gib": (server.cpu_seconds() - cpu) / (outcome.size / GIB),
             "rss_idle_mib": rss_idle,
         }
+        if server.bucket:
+            figures["s3_cpu_seconds_per_gib"] = (server.bucket.cpu_seconds() - s3_cpu) / (outcome.size / GIB)
         if server.process.poll() is None:  # a peer dies of a client that goes right after the last byte
             peaks = server.rss_peaks_mib()
             figures |= {"rss_peak_mib": peaks[0], "rss_peak_of_helpers_mib": sum(peaks[1:])}
@@ -241,7 +246,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.upload", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--work", action="append", help="one of: " + ", ".join(works(1, 1)))
-    parser.add_argument("--server", action="append", help="one of: " + ", ".join(available()))
+    names = [*available(), *available(into_s3=True)]
+    parser.add_argument("--server", action="append", help="one of: " + ", ".join(names))
+    parser.add_argument("--s3", action="store_true", help="the servers over buckets, and the works that write")
     parser.add_argument("--size-mib", type=int, default=1024, help="bytes in the large file")
     parser.add_argument("--small", type=int, default=2000, help="how many small files")
     parser.add_argument("--directory", type=Path, help="where servers keep their files; default: the temporary folder")
@@ -253,9 +260,13 @@ def main() -> None:
     """Run the rounds, print the medians, write every figure."""
     args = arguments()
     chosen = {
-        name: work for name, work in works(args.size_mib * MIB, args.small).items() if name in (args.work or [name])
+        name: work
+        for name, work in works(args.size_mib * MIB, args.small).items()
+        if name in (args.work or (S3_WORKS if args.s3 else [name]))
     }
-    servers = args.server or available()
+    servers = args.server or available(into_s3=args.s3)
+    if not servers:
+        sys.exit(f"needs {PROGRAM.relative_to(ROOT)}: make .tools/bin/versitygw")
     with tempfile.TemporaryDirectory(prefix="lighterage-bench-", dir=args.directory) as folder:
         source = make_source(Path(folder) / "source", args.size_mib * MIB)
         figures: dict[str, dict[str, list[dict[str, float]]]] = {
@@ -287,6 +298,7 @@ def table(figures: dict[str, dict[str, list[dict[str, float]]]]) -> str:
     columns = (
         "mb_per_second",
         "cpu_seconds_per_gib",
+        "s3_cpu_seconds_per_gib",
         "rss_idle_mib",
         "rss_peak_mib",
         "rss_peak_of_helpers_mib",
@@ -294,7 +306,9 @@ def table(figures: dict[str, dict[str, list[dict[str, float]]]]) -> str:
         "p50_ms",
         "p99_ms",
     )
-    lines = ["| work | server | MB/s | CPU s/GiB | RSS idle MiB | peak | of helpers | uploads/s | p50 ms | p99 ms |"]
+    lines = [
+        "| work | server | MB/s | CPU s/GiB | of S3 | RSS idle MiB | peak | of helpers | uploads/s | p50 ms | p99 ms |"
+    ]
     lines.append("| --- " * (len(columns) + 2) + "|")
     for work, servers in figures.items():
         for server, rounds in servers.items():
