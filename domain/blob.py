@@ -58,7 +58,9 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes]) -> BlobWriter:
+    async def append(
+        self, writer: BlobWriter, chunks: AsyncIterator[bytes], *, expected_bytes: int | None = None
+    ) -> BlobWriter:
         """
         Store chunks (1 to 262,144 bytes each) behind what is durable, and say how far that now reaches.
 
@@ -69,6 +71,9 @@ class BlobStore(Protocol):
         take a moment to end, but can no longer touch bytes that a later append is told are durable.
 
         The chunks are no more than `length` allows; nobody changes them later. They are not closed here.
+
+        Args:
+            expected_bytes: How many there will be if nothing cuts them short; what to expect, not to rely upon.
         """
         ...
 
@@ -120,6 +125,7 @@ class ReportingBlobStore(Protocol):
         chunks: AsyncIterator[bytes],
         *,
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+        expected_bytes: int | None = None,
     ) -> BlobWriter:
         """
         Do as BlobStore.append does, and hand each writer that reaches further to `on_durable`, to be recorded.

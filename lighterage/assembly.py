@@ -461,7 +461,9 @@ async def _open_blobs(
         sse_kms_key_id=settings.s3_sse_kms_key_id,
         storage_class=settings.s3_storage_class,
         conditional_writes=settings.s3_conditional_writes,
+        payload_signed=settings.s3_payload_signed,
         part_size_bytes=settings.s3_part_mib * 2**20,
+        part_size_bytes_max=settings.s3_part_mib_max * 2**20,
         parts_equal=settings.s3_parts_equal,
         part_slots_max=settings.s3_part_slots,
     )

@@ -131,8 +131,19 @@ class Settings(BaseModel):
     )
     s3_part_mib: int = _setting(16, "Wanted size of a part; larger where the length asks for it.", ge=5, le=5120)
     s3_parts_equal: bool = _setting(False, "All parts but the last have one size, as Cloudflare R2 wants.")
+    s3_part_mib_max: int = _setting(
+        5120, "Largest part that the server takes; files are no longer than 9,800 of them.", ge=5, le=5120
+    )
     s3_part_slots: int = _setting(
-        8, "Parts that a process holds in memory at once, `LIGHTERAGE_S3_PART_MIB` each.", ge=1, le=1024
+        4,
+        "Parts that a process holds in memory, `LIGHTERAGE_S3_PART_MIB` each; what finds no room waits in files.",
+        ge=1,
+        le=1024,
+    )
+    s3_payload_signed: bool | None = _setting(
+        None,
+        "Sign the SHA-256 of bodies; parts are then sent when they are whole. Not set: only over plain HTTP to another"
+        " machine. Off there, only TCP's checksum notices what the network changes.",
     )
 
     file_size_max: int = _setting(2**63 - 1, "Bytes in one file at most.", ge=1, le=2**63 - 1)

@@ -47,6 +47,10 @@ class Receiver:
         self.received = 0
         self.is_done = False
 
+    def expected(self, body_length: int | None) -> int | None:
+        """Give how many bytes the next segment will have if nothing cuts it short; None where nobody knows."""
+        return None if body_length is None else min(SEGMENT_BYTES, body_length - self.received)
+
     async def segment(self) -> AsyncIterator[bytes]:
         """Yield the chunks of the next segment; `is_done` tells afterwards whether it was the last."""
         chunks = self._body.chunks(limit=self._limit - self.received, checksum=self._checksum)

@@ -337,7 +337,8 @@ class UploadService:
         while True:
             fault: LighterageError | None = None
             try:
-                writer = await self._blobs.append(upload.writer, receiver.segment())
+                expected = receiver.expected(command.body_length)
+                writer = await self._blobs.append(upload.writer, receiver.segment(), expected_bytes=expected)
             except (StoreFull, StoreUnavailable) as error:
                 if error.kept is None:
                     raise

@@ -1,5 +1,5 @@
 """
-One append to a blob in S3: cuts what comes into parts, and sends them while the next bytes come.
+One append to a blob in S3: cuts what comes into parts, and sends them while their bytes come.
 
 Nothing here deletes what the recorded writer names. The new writer names what it replaces as garbage, and the next
 call, which is given that writer and thereby shows that it was recorded, takes it away.
@@ -12,38 +12,49 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.blobs.bucket import Aborted, Bucket, Refused
+from adapters.blobs.bucket import Bucket, Refused
 from adapters.blobs.faults import fault_of
 from adapters.blobs.parts import Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
-from adapters.blobs.wire import Transfer
 from domain.blob import BlobWriter
 from domain.errors import StoreFull, StoreUnavailable
 
-DROP_SECONDS_MAX = 0.5
-
 
 class Sending:
-    """A part on its way: a task that closes the part at its end."""
+    """A part on its way, which may still be filling; once it was sealed, it is closed when it was sent."""
 
-    def __init__(self, size: int, send: Callable[[Transfer], Awaitable[str]], part: Part) -> None:
-        self.size = size
-        self._transfer = Transfer()
-        self.task = asyncio.create_task(self._run(send, part))
+    def __init__(self, number: int, part: Part, send: Callable[[], Awaitable[str]]) -> None:
+        self.number, self._part = number, part
+        self.task = asyncio.create_task(self._run(send))
+        self.task.add_done_callback(lambda _: self._release())
 
-    async def _run(self, send: Callable[[Transfer], Awaitable[str]], part: Part) -> str | StoreFull | StoreUnavailable:
+    async def _run(self, send: Callable[[], Awaitable[str]]) -> str | StoreFull | StoreUnavailable:
         try:
-            return await send(self._transfer)
+            return await send()
         except (StoreFull, StoreUnavailable) as fault:
             # Refused as NoSuchUpload: the parts before are gone as well; only an operator can say why.
             return fault
-        except Aborted:
-            return StoreUnavailable("blob store")
-        finally:
-            part.close()
 
-    def abort(self) -> None:
-        self._transfer.abort()
+    @property
+    def result(self) -> Receipt | StoreFull | StoreUnavailable | None:
+        """What became of it; None while it is on its way."""
+        if not self.task.done():
+            return None
+        result = StoreUnavailable("blob store") if self.task.cancelled() else self.task.result()
+        return Receipt(self.number, self._part.size, result) if isinstance(result, str) else result
+
+    def seal(self) -> None:
+        self._part.seal()
+        self._release()
+
+    def _release(self) -> None:
+        if self.task.done() and self._part.is_sealed:
+            self._part.close()
+
+    async def stop(self) -> None:
+        """Stop it; a part that is not sealed is the caller's again."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
 
 
 class Appending:
@@ -54,6 +65,7 @@ class Appending:
         object_headers: Of the finished object, when it is stored in one piece.
         tail_headers: Of a tail.
         on_durable: Told of every part that follows on what it was told before.
+        expected_bytes: How many will be added, where that is known: then parts are sent while they fill.
     """
 
     def __init__(
@@ -70,11 +82,13 @@ class Appending:
         object_headers: Mapping[str, str],
         tail_headers: Mapping[str, str],
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+        expected_bytes: int | None = None,
     ) -> None:
         self._bucket, self._writer, self._key, self._staging = bucket, writer, key, staging
         self._plan, self._memory, self._spool = plan, memory, spool
         self._begin_multipart, self._object_headers = begin_multipart, object_headers
         self._tail_headers, self._on_durable = tail_headers, on_durable
+        self._expected = expected_bytes or 0  # that are still to come; 0 also where nobody knows
         self._reported = 0  # parts of this append
         self._progress = Progress.of(writer)
         self._upload_id, self._attempt = self._progress.upload_id, self._progress.attempt
@@ -83,7 +97,8 @@ class Appending:
         self._number = self._progress.last_number
         self._part: Part | None = None
         self._part_size = 0
-        self._sendings: list[tuple[int, Sending]] = []
+        self._early: Sending | None = None  # of the part that is being filled
+        self._sendings: list[Sending] = []  # of those that are full
 
     # ---- filling
 
@@ -105,9 +120,10 @@ class Appending:
             except OSError as error:
                 raise await self._fault(fault_of(error)) from error
             chunk = chunk[len(piece) :]
-            if part.size >= self._part_size and not self._is_whole(part):
+            self._expected = max(0, self._expected - len(piece))
+            if part.size >= self._part_size and not self._is_whole(part.size):
                 await self._send_part(part)
-                await self._report()
+        await self._report()
 
     async def _begin_part(self) -> Part:
         length = self._writer.length
@@ -119,7 +135,17 @@ class Appending:
         self._part = part = Part(self._memory, self._spool)
         if self._progress.tail and not self._sendings:
             await self._load(self._progress.tail, part)
+        await self._begin_early(part)
         return part
+
+    async def _begin_early(self, part: Part) -> None:
+        """Send the part from its first byte on, where it is known how many it will have; else when it is full."""
+        size, length = min(self._part_size, part.size + self._expected), self._writer.length
+        may_end = size == self._part_size or self._offset + size == length
+        may_end = may_end or self._plan.may_end_early(size, number=self._number, length=length, offset=self._offset)
+        if self._expected and may_end and not self._is_whole(size) and self._bucket.takes_early:
+            part.length = self._part_size = size
+            self._early = await self._start(part)
 
     async def _load(self, tail: Tail, part: Part) -> None:
         try:
@@ -135,48 +161,52 @@ class Appending:
         length = self._writer.length
         return self._part_size if length is None else min(self._part_size, length - self._offset)
 
-    def _is_whole(self, part: Part) -> bool:
-        """Tell whether the part is all there will ever be, so that it needs no multipart upload."""
-        return self._offset == 0 and not self._sendings and part.size == self._writer.length
+    def _is_whole(self, size: int) -> bool:
+        """Tell whether a part of this size is all there will ever be, so that it needs no multipart upload."""
+        return self._offset == 0 and not self._sendings and size == self._writer.length
 
     # ---- sending
 
     async def _send_part(self, part: Part) -> None:
-        number, size = self._number, part.size
+        part.seal()
+        sending = self._early or await self._start(part)
+        self._early = self._part = None
+        self._sendings.append(sending)
+        self._offset += part.size
+        sending.seal()
+        await self._make_way()
+
+    async def _start(self, part: Part) -> Sending:
         if self._upload_id is None:
             try:
                 self._upload_id, self._attempt = await self._begin_multipart()
             except (StoreFull, StoreUnavailable) as fault:
                 raise await self._fault(fault) from fault
-        query = {"partNumber": str(number), "uploadId": self._upload_id}
-
-        async def send(transfer: Transfer) -> str:
-            return await self._bucket.put(self._key, part, query=query, transfer=transfer)
-
-        self._part = None
-        part.leave()
-        self._sendings.append((number, Sending(size, send, part)))
-        self._offset += size
-        await self._make_way()
+        query = {"partNumber": str(self._number), "uploadId": self._upload_id}
+        return Sending(self._number, part, lambda: self._bucket.put(self._key, part, query=query))
 
     async def _make_way(self) -> None:
         """Wait until another part may go up; parts that wait to be sent would fill the memory."""
         others_max = self._bucket.settings.sendings_max - 1
-        while len(under_way := [s.task for _, s in self._sendings if not s.task.done()]) > others_max:
+        while len(under_way := [sending.task for sending in self._sendings if not sending.task.done()]) > others_max:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        for _, sending in self._sendings:
-            if sending.task.done() and isinstance(result := sending.task.result(), (StoreFull, StoreUnavailable)):
+        for sending in self._sendings:
+            if isinstance(result := sending.result, (StoreFull, StoreUnavailable)):
                 raise await self._fault(result) from result
 
     async def _report(self) -> None:
+        """Tell of the parts that became durable since the last time."""
+        if self._on_durable is None or self._reported == len(self._sendings):
+            return
+        if not isinstance(self._sendings[self._reported].result, Receipt):
+            return
         receipts: list[Receipt] = []
-        for number, sending in self._sendings:
-            if not sending.task.done() or not isinstance(etag := sending.task.result(), str):
+        for sending in self._sendings:
+            if not isinstance(receipt := sending.result, Receipt):
                 break
-            receipts.append(Receipt(number, sending.size, etag))
-        reached = self._advanced(receipts, self._progress.garbage)
-        if self._on_durable is not None and reached is not None and len(receipts) > self._reported:
-            self._reported = len(receipts)
+            receipts.append(receipt)
+        self._reported = len(receipts)
+        if reached := self._advanced(receipts, self._progress.garbage):
             await self._on_durable(reached)
 
     async def finish(self) -> BlobWriter:
@@ -200,9 +230,12 @@ class Appending:
         """Send what is left: as the whole blob (its ETag), the last part (None), or a tail."""
         if part is None or part.size == 0:
             return None
+        if self._early is not None:  # fewer bytes came than were announced to S3
+            await self._early.stop()
+            self._early = None
         length, is_end = self._writer.length, self._offset + part.size == self._writer.length
         try:
-            if self._is_whole(part) and (etag := await self._put_whole(part)):
+            if self._is_whole(part.size) and (etag := await self._put_whole(part)):
                 return etag
             if (is_end and self._offset > 0) or self._plan.may_end_early(
                 part.size, number=self._number, length=length, offset=self._offset
@@ -217,12 +250,14 @@ class Appending:
                 part.close()
 
     async def _put_tail(self, part: Part) -> Tail:
+        part.seal()
         tail = Tail(f"{self._staging}{secrets.token_hex(8)}", part.size)
         await self._bucket.put(tail.key, part, headers=self._tail_headers)
         return tail
 
     async def _put_whole(self, part: Part) -> str | None:
         """Store the blob in one piece, give its ETag; None where the key is taken, which `complete` deals with."""
+        part.seal()
         mark = secrets.token_hex(8)
         headers = {**self._object_headers, f"x-amz-meta-{MARK_NAME}": mark}
         if not self._bucket.settings.conditional_writes:
@@ -264,23 +299,30 @@ class Appending:
         """Wait for all parts; give the ones up to the first that failed, and its fault."""
         receipts: list[Receipt] = []
         first_fault: StoreFull | StoreUnavailable | None = None
-        for number, sending in self._sendings:
+        for sending in self._sendings:
             if first_fault is not None:
-                sending.abort()
-            result = await asyncio.shield(sending.task)
-            if isinstance(result, str) and first_fault is None:
-                receipts.append(Receipt(number, sending.size, result))
-            elif not isinstance(result, str):
+                sending.task.cancel()
+            await asyncio.wait([sending.task])
+            result = sending.result
+            if isinstance(result, Receipt) and first_fault is None:
+                receipts.append(result)
+            elif isinstance(result, (StoreFull, StoreUnavailable)):
                 first_fault = first_fault or result
         return receipts, first_fault
 
     async def _fault(self, fault: StoreFull | StoreUnavailable) -> StoreFull | StoreUnavailable:
         """Give the fault with what became durable before it."""
+        await self._give_up_part()
+        receipts, earlier = await self._settle()
+        return _with(earlier or fault, self._advanced(receipts, self._progress.garbage))
+
+    async def _give_up_part(self) -> None:
+        if self._early is not None:
+            await self._early.stop()
+            self._early = None
         if self._part is not None:
             self._part.close()
             self._part = None
-        receipts, earlier = await self._settle()
-        return _with(earlier or fault, self._advanced(receipts, self._progress.garbage))
 
     def _advanced(
         self, receipts: list[Receipt], garbage: tuple[str, ...], tail: Tail | None = None
@@ -306,13 +348,11 @@ class Appending:
 
     async def drop(self) -> None:
         """Stop everything; a part that goes on in S3 has a number that hardly anybody takes again."""
-        if self._part is not None:
-            self._part.close()
-        for _, sending in self._sendings:
-            sending.abort()
+        for sending in self._sendings:
+            sending.task.cancel()
+        await self._give_up_part()
         if self._sendings:
-            # One that is only just connecting cannot be stopped; it ends by itself, and sends nothing.
-            await asyncio.wait([sending.task for _, sending in self._sendings], timeout=DROP_SECONDS_MAX)
+            await asyncio.wait([sending.task for sending in self._sendings])
 
 
 ID_NAME = "lighterage-blob"  # metadata of our objects; S3 gives it as x-amz-meta-lighterage-blob

@@ -5,7 +5,6 @@ Bodies go out through `wire`; everything else is boto3's, in threads. What a blo
 """
 
 import asyncio
-import http.client
 import random
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -22,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 
 from adapters.blobs.parts import PART_SIZE_BYTES, PART_SIZE_BYTES_MAX, Part
 from adapters.blobs.signing import Credentials
-from adapters.blobs.wire import Aborted, Answer, Transfer, Wire
+from adapters.blobs.wire import Answer, Starved, Wire
 from domain.clock import Clock
 from domain.errors import StoreFull, StoreUnavailable
 
@@ -35,7 +34,7 @@ CALL_THREADS_MAX = 8
 # Answers that another try may turn into a good one.
 _RETRIED = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"})
 _FULL = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "XMinioStorageQuotaExceeded"})
-_GONE = (OSError, http.client.HTTPException, HTTPClientError, IncompleteReadError)
+_GONE = (OSError, HTTPClientError, IncompleteReadError)
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 
 
@@ -142,12 +141,20 @@ class Bucket:
         self.settings = settings
         self._clock = clock
         self._session = session or boto3.Session()
-        self._transfers: set[Transfer] = set()
 
     async def __aenter__(self) -> Self:
-        self._senders = ThreadPoolExecutor(self.settings.connections_max, thread_name_prefix="s3-put")
         self._callers = ThreadPoolExecutor(CALL_THREADS_MAX, thread_name_prefix="s3-call")
-        await self._in(self._callers, self._open)
+        await self._in_thread(self._open)
+        settings = self.settings
+        self._wire = Wire(
+            settings.url,
+            region=settings.region,
+            credentials=self._credentials(),
+            clock=self._clock,
+            signs_payload=settings.is_payload_signed,
+            timeout_seconds=settings.timeout_seconds,
+            connections_max=settings.connections_max,
+        )
         return self
 
     def _open(self) -> None:
@@ -170,14 +177,6 @@ class Bucket:
             aws_session_token=settings.session_token,
             config=config,
         )
-        self._wire = Wire(
-            settings.url,
-            region=settings.region,
-            credentials=self._credentials(),
-            clock=self._clock,
-            signs_payload=settings.is_payload_signed,
-            timeout_seconds=settings.timeout_seconds,
-        )
 
     def _credentials(self) -> Callable[[], Credentials]:
         settings = self.settings
@@ -197,14 +196,16 @@ class Bucket:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for transfer in self._transfers:
-            transfer.abort()
-        await asyncio.to_thread(self._senders.shutdown)
-        await asyncio.to_thread(self._callers.shutdown)
         self._wire.close()
+        await asyncio.to_thread(self._callers.shutdown)
         self._client.close()
 
     # ---- requests
+
+    @property
+    def takes_early(self) -> bool:
+        """Tell whether `put` would begin at once with a part that is still being filled."""
+        return self._wire.takes_early
 
     async def put(
         self,
@@ -213,38 +214,36 @@ class Bucket:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        transfer: Transfer | None = None,
     ) -> str:
         """
         Send an object, or a part of one, and give its ETag without quotes.
 
-        Raises:
-            Aborted: `transfer` was told to; S3 may have it all the same.
+        A part that is not sealed is sent as it fills; after a fault it waits until it is. A cancellation stops what is
+        on its way; S3 may have it all the same.
         """
-        way = transfer or Transfer()
+        send = partial(self._wire.put, key, part, query=query or {}, headers=headers or {})
+        tries = 0
 
         async def attempt() -> str:
-            send = partial(self._wire.put, key, part, query=query or {}, headers=headers or {}, transfer=way)
-            if part is not None:
-                part.pin()
+            nonlocal tries
+            tries += 1
+            if part is not None and tries > 1:
+                await part.sealed()
             try:
-                return _etag(await self._in(self._senders, send, last=part.unpin if part else None))
-            except asyncio.CancelledError:
-                way.abort()
-                raise
+                return _etag(await send())
+            except Starved:
+                assert part is not None
+                await part.sealed()
+                return _etag(await send())
 
-        self._transfers.add(way)
-        try:
-            return await self._retrying(attempt)
-        finally:
-            self._transfers.discard(way)
+        return await self._retrying(attempt)
 
     async def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call an operation of boto3's client on this bucket."""
         method = partial(getattr(self._client, operation), Bucket=self.settings.bucket, **arguments)
 
         async def attempt() -> dict[str, Any]:
-            answer: dict[str, Any] = await self._in(self._callers, method)
+            answer: dict[str, Any] = await self._in_thread(method)
             return answer
 
         return await self._retrying(attempt)
@@ -264,7 +263,7 @@ class Bucket:
             # The rest must be of the same object as the beginning.
             condition = {"IfMatch": answer["ETag"]} if "ETag" in answer else {}
             try:
-                while chunk := await self._in(self._callers, answer["Body"].read, READ_BYTES):
+                while chunk := await self._in_thread(answer["Body"].read, READ_BYTES):
                     yield chunk
                     start += len(chunk)
                     tries = 0
@@ -308,19 +307,10 @@ class Bucket:
         # Without chance in it all who were turned away at once come back at once.
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311
 
-    async def _in(
-        self, pool: ThreadPoolExecutor, work: Callable[..., T], *args: Any, last: Callable[[], None] | None = None
-    ) -> T:
-        """Run in a thread to the end, also when nobody waits any more; then call `last` on the loop."""
-        future = asyncio.get_running_loop().run_in_executor(pool, work, *args)
-
-        def ended(done: asyncio.Future[T]) -> None:
-            if not done.cancelled():
-                done.exception()
-            if last is not None:
-                last()
-
-        future.add_done_callback(ended)
+    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        """Run in a thread to the end, also when nobody waits any more."""
+        future = asyncio.get_running_loop().run_in_executor(self._callers, work, *args)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(future)
 
 
@@ -348,6 +338,3 @@ def _refusal(code: str, status: int) -> Exception | None:
         return Refused(code or str(status))
     # Wrong keys, no rights, no bucket: nothing that a client could mend.
     return StoreUnavailable("blob store")
-
-
-__all__ = ["Aborted", "Bucket", "Refused", "S3Settings"]

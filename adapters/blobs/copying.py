@@ -127,6 +127,7 @@ class Copying:
         try:
             async for chunk in self.read(spans):
                 part.add(chunk)
+            part.seal()
             query = {"partNumber": str(number), "uploadId": self._upload_id}
             return await self._bucket.put(self._key, part, query=query)
         except OSError as error:

@@ -73,6 +73,7 @@ class LocalBlobs:
         chunks: AsyncIterator[bytes],
         *,
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+        expected_bytes: int | None = None,
     ) -> BlobWriter:
         """
         Write behind the durable bytes, holding the file's lock all the while, so that a request which lost its upload

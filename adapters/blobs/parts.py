@@ -6,14 +6,16 @@ Source of the limits: Amazon S3 user guide, "Amazon S3 multipart upload limits".
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from adapters.blobs import files
 from domain.errors import LengthExceeded
 
 MIB = 2**20
@@ -26,8 +28,9 @@ PARTS_PER_STEP = 900  # while the length is unknown the size doubles after as ma
 NUMBERS_SKIPPED_MAX = 64
 MEMORY_WAIT_SECONDS = 5.0  # for memory of parts that are being sent; a file costs 0.3 CPU seconds a GiB more
 SMALL_PART_BYTES = 256 * 2**10  # up to here nobody can tell whether it will be a large one
-SPOOL_SLICE_BYTES = 64 * 2**10  # of one write; larger ones took 2.7 times as long
 SMALL_CHUNK_BYTES = 16 * 2**10  # smaller chunks are joined, so that a part is no list of single bytes
+JOINED_BYTES = 64 * 2**10  # up to here
+READ_BYTES = 256 * 2**10  # of one read of a part that waits in a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +143,25 @@ class Part:
     """
     Bytes on their way to S3: in memory while there is room, else in a file without a name.
 
-    Whoever makes it closes it; it is filled on the event loop, and read in a thread after that.
+    It may be sent while it is still being filled. Whoever makes it closes it, when nobody reads it any more.
+
+    Attributes:
+        length: Bytes there will be when it is sealed, as far as is known; whoever sends it early announces as many.
+        is_sealed: Nothing more comes; `size` is final.
     """
 
-    def __init__(self, memory: Memory, folder: Path) -> None:
+    def __init__(self, memory: Memory, folder: Path, *, length: int | None = None) -> None:
         self._memory, self._folder = memory, folder
         self._chunks: list[bytes] = []
         self._small = bytearray()
-        self._held = self._leaving = self._pins = 0
-        self._is_closed = False
+        self._held = self._leaving = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.length = length
+        self.is_sealed = False
         self.file: BinaryIO | None = None
         self.size = 0
+
+    # ---- filling
 
     async def make_room(self, size: int, *, expected: int) -> None:
         """
@@ -182,35 +193,44 @@ class Part:
         if self.file is None and not self._reserve(self.size + len(chunk)):
             self._spool()
         if self.file is not None:
-            _write(self.file.fileno(), chunk)
+            files.write(self.file.fileno(), chunk, self.size)
         else:
             self._keep(chunk)
         self.size += len(chunk)
+        self._wake()
 
-    def leave(self) -> None:
+    def seal(self) -> None:
         """Say that it is full, and will be gone as soon as it was sent."""
+        if self.is_sealed:
+            return
+        self._flush()
+        self.is_sealed, self.length = True, self.size
         if self.file is None:
             self._memory.give_back(self._held - self.size)
             self._held = self._leaving = self.size
             self._memory.announce(self._leaving)
+        self._wake()
 
     def _keep(self, chunk: bytes) -> None:
         if len(chunk) < SMALL_CHUNK_BYTES:
             self._small += chunk
-            if len(self._small) < SPOOL_SLICE_BYTES:
-                return
-            chunk = b""
+            if len(self._small) >= JOINED_BYTES:
+                self._flush()
+            return
+        self._flush()
+        self._chunks.append(chunk)
+
+    def _flush(self) -> None:
         if self._small:
             self._chunks.append(bytes(self._small))
             self._small.clear()
-        if chunk:
-            self._chunks.append(chunk)
 
     def _spool(self) -> None:
         file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  closed in close()
         try:
-            for chunk in self.chunks():
-                _write(file.fileno(), chunk)
+            position = 0
+            for chunk in (*self._chunks, bytes(self._small)):
+                position = files.write(file.fileno(), chunk, position)
         except OSError:
             file.close()
             raise
@@ -224,37 +244,68 @@ class Part:
         self._chunks.clear()
         self._small.clear()
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield everything from the start."""
-        if self.file is not None:
-            position = 0
-            while chunk := os.pread(self.file.fileno(), MIB, position):
-                yield chunk
-                position += len(chunk)
-            return
-        yield from self._chunks
-        if self._small:
-            yield bytes(self._small)
-
-    def pin(self) -> None:
-        """Keep it readable until `unpin`, also past `close`: a thread reads it."""
-        self._pins += 1
-
-    def unpin(self) -> None:
-        self._pins -= 1
-        if self._is_closed:
-            self.close()
-
     def close(self) -> None:
-        self._is_closed = True
-        if self._pins:
-            return
         self._forget()
         if self.file is not None:
             self.file.close()
 
+    # ---- reading
 
-def _write(fd: int, chunk: bytes) -> None:
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(fd, rest[:SPOOL_SLICE_BYTES]) :]
+    async def follow(self) -> AsyncGenerator[bytes, None]:
+        """Yield everything from the start, also what is still to come, until it is sealed; one reader at a time."""
+        position = index = 0
+        while True:
+            chunk = b""
+            if self.file is not None:
+                if position < self.size:
+                    size = min(READ_BYTES, self.size - position)
+                    chunk = await files.read(self.file.fileno(), size, position)
+            elif index < len(self._chunks):
+                chunk = self._chunks[index]
+                index += 1
+            if chunk:
+                yield chunk
+                position += len(chunk)
+            elif self.is_sealed:
+                return
+            else:
+                await self._changed()
+
+    async def sealed(self) -> None:
+        """Wait until nothing more comes."""
+        while not self.is_sealed:
+            await self._changed()
+
+    async def sha256(self) -> str:
+        """Give the digest of a sealed part, as lower-case hex."""
+        if self.file is not None:
+            return await files.in_thread(_digest_and_close, os.dup(self.file.fileno()))
+        if self.size <= SMALL_PART_BYTES:
+            return _digest(self._chunks)
+        return await files.in_thread(_digest, list(self._chunks))
+
+    async def _changed(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _digest(chunks: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _digest_and_close(fd: int) -> str:
+    try:
+        positions = range(0, os.fstat(fd).st_size, READ_BYTES)
+        return _digest(os.pread(fd, READ_BYTES, position) for position in positions)
+    finally:
+        os.close(fd)

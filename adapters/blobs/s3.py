@@ -78,9 +78,10 @@ class S3Blobs:
         chunks: AsyncIterator[bytes],
         *,
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+        expected_bytes: int | None = None,
     ) -> BlobWriter:
         """
-        Send parts while the next bytes come. A cancellation stops what is on its way and leaves the writer valid.
+        Send parts while their bytes come. A cancellation stops what is on its way and leaves the writer valid.
         """
         appending = Appending(
             self._bucket,
@@ -94,6 +95,7 @@ class S3Blobs:
             object_headers={**self._object_headers(writer), **self._encryption_headers()},
             tail_headers=self._encryption_headers(),
             on_durable=on_durable,
+            expected_bytes=expected_bytes,
         )
         try:
             async for chunk in chunks:
@@ -109,7 +111,7 @@ class S3Blobs:
             blob = Blob(writer.key, writer.size_bytes, progress.whole_etag)
         else:
             blob = await self._assemble(writer, progress)
-        await self._remove_staged(progress)
+        await self._remove_staged(writer.key, progress)
         return blob
 
     async def _assemble(self, writer: BlobWriter, progress: Progress) -> Blob:
@@ -144,6 +146,7 @@ class S3Blobs:
             if progress.tail:
                 async for chunk in self._bucket.read(progress.tail.key):
                     part.add(chunk)
+            part.seal()
             if part.size != writer.size_bytes:
                 raise StoreUnavailable("blob store")
             condition = {"if-none-match": "*"} if self._settings.conditional_writes else {}
@@ -186,7 +189,10 @@ class S3Blobs:
         with contextlib.suppress(Refused):
             await self._bucket.call("abort_multipart_upload", Key=key, UploadId=upload_id)
 
-    async def _remove_staged(self, progress: Progress) -> None:
+    async def _remove_staged(self, key: BlobKey, progress: Progress) -> None:
+        if progress.upload_id and not progress.receipts:  # its first part was cut, and the blob is short
+            with contextlib.suppress(StoreFull, StoreUnavailable):
+                await self._abort_multipart(self._object_key(key), progress.upload_id)
         for key in (*progress.garbage, *((progress.tail.key,) if progress.tail else ())):
             # What cannot be removed now is an orphan, which the sweep finds.
             with contextlib.suppress(StoreFull, StoreUnavailable):

@@ -81,7 +81,8 @@ class Record:
     async def append(self, *pieces: bytes) -> int:
         """Append and save, and give the new size; on a store's fault save what it kept and raise on."""
         try:
-            self.save(await self._blobs.append(self.writer, body(*pieces)))
+            size = sum(map(len, pieces))
+            self.save(await self._blobs.append(self.writer, body(*pieces), expected_bytes=size))
         except (StoreFull, StoreUnavailable) as fault:
             self.save(fault.kept or self.writer)
             raise

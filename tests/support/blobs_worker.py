@@ -46,7 +46,8 @@ async def main(store: str, record: Path, size: int, append: int, *, step_by_step
         writer = BlobWriter(**json.loads(record.read_text()))
         while writer.size_bytes < size:
             piece = content[writer.size_bytes :][:append]
-            writer = await blobs.append(writer, chunks_aloud(piece, step_by_step=step_by_step))
+            chunks = chunks_aloud(piece, step_by_step=step_by_step)
+            writer = await blobs.append(writer, chunks, expected_bytes=len(piece))
             fresh = record.with_suffix(".new")
             fresh.write_text(json.dumps(asdict(writer)))
             fresh.replace(record)

@@ -129,7 +129,7 @@ class FailingBlobs(Failing):
     def __init__(self, real: Any, plan: Plan) -> None:
         super().__init__(real, plan, ["create", "complete", "abort", "delete", "stat", "concatenate"])
 
-    async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes]) -> BlobWriter:
+    async def append(self, writer: BlobWriter, chunks: AsyncIterator[bytes], **kwargs: Any) -> BlobWriter:
         kept: BlobWriter | None = None
 
         async def first() -> AsyncIterator[bytes]:
@@ -138,7 +138,7 @@ class FailingBlobs(Failing):
                 return
 
         async def act() -> BlobWriter:
-            return await self._real.append(writer, chunks)  # type: ignore[no-any-return]
+            return await self._real.append(writer, chunks, **kwargs)  # type: ignore[no-any-return]
 
         try:
             return await self._plan.run("append", act)

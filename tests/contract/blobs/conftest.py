@@ -14,8 +14,8 @@ __all__ = ["boto_session", "s3_server"]
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}  # as the product runs; the adapters' own tests are on asyncio's loop
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -31,6 +31,23 @@ async def test_what_was_appended_is_read_back(blobs: BlobStore, size: int, decla
     assert sha256(content) == sha256(await read(blobs, KEY))
 
 
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "unknown"])
+@pytest.mark.parametrize("expected", [None, 0, 1000, 6 * MIB, 12 * MIB, 2**40])
+@pytest.mark.parametrize("came", [3, 5 * MIB + 5, 12 * MIB])
+async def test_what_a_request_announced_is_not_relied_upon(
+    blobs: BlobStore, came: int, expected: int | None, declared: bool
+) -> None:
+    """A body may be cut, and a store may have begun to send what never came."""
+    content = some_bytes(13 * MIB)
+    record = await Record.begin(blobs, length=len(content) if declared else None)
+
+    record.save(await blobs.append(record.writer, body(content[:came]), expected_bytes=expected))
+
+    assert came == record.size_bytes
+    await record.finish(content)
+    assert sha256(content) == sha256(await read(blobs, KEY))
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_appends_of_any_length_make_one_blob(blobs: BlobStore, seed: int) -> None:
     """Where a client cuts its requests is its own affair."""
@@ -124,8 +141,9 @@ async def test_an_append_that_was_not_recorded_is_written_over(blobs: BlobStore)
     assert sha256(content) == sha256(await read(blobs, KEY))
 
 
+@pytest.mark.parametrize("expected", [None, 50 * MIB])
 @pytest.mark.parametrize("after", [0, MIB, 6 * MIB])
-async def test_a_cancelled_append_leaves_the_writer_valid(blobs: BlobStore, after: int) -> None:
+async def test_a_cancelled_append_leaves_the_writer_valid(blobs: BlobStore, after: int, expected: int | None) -> None:
     content = some_bytes(7 * MIB)
     record = await Record.begin(blobs)
     await record.append(content[:70_000])
@@ -137,7 +155,7 @@ async def test_a_cancelled_append_leaves_the_writer_valid(blobs: BlobStore, afte
         reached.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(blobs.append(record.writer, stalling()))
+    task = asyncio.create_task(blobs.append(record.writer, stalling(), expected_bytes=expected))
     await reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -147,7 +165,10 @@ async def test_a_cancelled_append_leaves_the_writer_valid(blobs: BlobStore, afte
     assert sha256(content) == sha256(await read(blobs, KEY))
 
 
-async def test_what_was_reported_outlives_the_append(blobs: AnyBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("expected", [None, 25 * MIB])
+async def test_what_was_reported_outlives_the_append(
+    blobs: AnyBlobs, monkeypatch: pytest.MonkeyPatch, expected: int | None
+) -> None:
     """A process that dies in a long request loses only what came after its last report."""
     monkeypatch.setattr(local, "REPORT_BYTES", 4 * MIB)
     if isinstance(blobs, S3Blobs):  # one part at a time: how many have arrived is no matter of how fast S3 is
@@ -161,10 +182,11 @@ async def test_what_was_reported_outlives_the_append(blobs: AnyBlobs, monkeypatc
         reports.append(writer.size_bytes)
         record.save(writer)
 
+    chunks = body(content[1000 : 24 * MIB], ends_with=ConnectionError())
     with pytest.raises(ConnectionError):
-        await blobs.append(record.writer, body(content[1000 : 24 * MIB], ends_with=ConnectionError()), on_durable=save)
+        await blobs.append(record.writer, chunks, on_durable=save, expected_bytes=expected)
 
-    assert len(reports) > 1
+    assert reports
     assert sorted(set(reports)) == reports
     assert 5 * MIB <= record.size_bytes < 24 * MIB
     await record.finish(content)
