@@ -11,10 +11,11 @@ import pytest
 from domain.blob import BlobKey
 from domain.errors import LengthExceeded, StoreUnavailable
 from tests.support.blobs import KEY, MIB, Record, body, peak_resident_bytes, read, reset_peak, sha256, some_bytes
-from tests.support.s3_bench import Bench
+from tests.support.s3_bench import LONG_AGO, Bench
 from tests.support.s3_proxy import Fault
 
 STAGED = f"blobs/.staging/{KEY}/"
+OTHER = BlobKey("anna/other/name")
 
 
 async def test_a_small_file_costs_one_request(bench: Bench) -> None:
@@ -287,3 +288,98 @@ async def test_a_store_that_cannot_be_used_is_unavailable(bench: Bench, change: 
             await (await Record.begin(blobs)).append(b"abc")
         with pytest.raises(StoreUnavailable):
             await blobs.delete(KEY)
+
+
+# ---- while it fills
+
+
+async def test_a_part_is_sent_before_it_is_full(bench: Bench) -> None:
+    async with bench.failing() as blobs:
+        record = await Record.begin(blobs, length=20 * MIB)
+        bench.proxy.fail(None, at=2)  # the first creates the multipart upload
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"first"
+            await bench.proxy.arrived.wait()
+            async for chunk in body(some_bytes(5 * MIB - 5)):
+                yield chunk
+
+        record.save(await blobs.append(record.writer, chunks(), expected_bytes=5 * MIB))
+
+    assert [5 * MIB] == [size for _, size, _ in record.writer.state["parts"]]
+    assert len(bench.proxy.requests) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.LOSE, Fault.SLOW_DOWN_EARLY, Fault.ERROR, Fault.REFUSE])
+async def test_a_part_that_fails_while_it_fills_is_sent_again_when_it_is_full(bench: Bench, fault: Fault) -> None:
+    content = some_bytes(12 * MIB)
+    async with bench.failing() as blobs:
+        record = await Record.begin(blobs, length=len(content))
+        bench.proxy.fail(fault, at=2)
+        await record.append(content[: 11 * MIB])
+        await record.finish(content)
+
+    assert sha256(content) == sha256(await read(bench.healthy, KEY))
+
+
+@pytest.mark.slow
+async def test_a_silent_client_keeps_no_connection_from_others(bench: Bench) -> None:
+    """It holds the only connection that takes bodies early, and then loses it."""
+    content = some_bytes(7 * MIB)
+    async with bench.failing(connections_max=2, timeout_seconds=0.4) as blobs:
+        silent, other = await Record.begin(blobs, length=20 * MIB), await Record.begin(blobs, OTHER, length=7 * MIB)
+        bench.proxy.fail(None, at=2)
+        go_on = asyncio.Event()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"a"
+            await go_on.wait()
+            yield b"b"
+
+        appending = asyncio.create_task(blobs.append(silent.writer, chunks(), expected_bytes=6 * MIB))
+        await bench.proxy.arrived.wait()
+        async with asyncio.timeout(20):
+            await other.finish(content)
+        go_on.set()
+        silent.save(await appending)
+
+    assert silent.size_bytes == 2
+    assert sha256(content) == sha256(await read(bench.healthy, OTHER))
+
+
+async def test_a_multipart_upload_that_came_to_nothing_does_not_stay(bench: Bench) -> None:
+    """It was begun for a part that the client then cut short, and the file is no longer than that."""
+    record = await Record.begin(bench.healthy)
+    record.save(await bench.healthy.append(record.writer, body(b"abc"), expected_bytes=6 * MIB))
+
+    await record.complete()
+
+    async def nobody(_: BlobKey) -> bool:
+        return False
+
+    assert await bench.healthy.sweep(nobody, older_than_seconds=0, now=LONG_AGO) == 0
+    assert await read(bench.healthy, KEY) == b"abc"
+
+
+# ---- S3 gone for a while
+
+
+@pytest.mark.slow
+async def test_while_s3_is_gone_appends_fail_and_what_they_kept_goes_on_afterwards(bench: Bench) -> None:
+    """No acknowledged byte is lost, and no memory is held by the requests that failed."""
+    content = some_bytes(17 * MIB)
+    async with bench.failing(attempts_max=2) as blobs:
+        record = Record(blobs, (await Record.begin(bench.healthy, length=len(content))).writer)
+        bench.proxy.fail(Fault.REFUSE, at=4, lasts=True)  # a part is up, the next ones are on their way
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable):
+                await record.append(content[record.size_bytes :])
+        kept = record.size_bytes
+        assert blobs.memory_free_bytes == bench.settings.part_slots_max * 5 * MIB
+
+        bench.proxy.fail(None, at=0)
+        await record.finish(content)
+
+    assert kept >= 5 * MIB
+    assert sha256(content) == sha256(await read(bench.healthy, KEY))
+    await bench.check_nothing_stayed(KEY)
