@@ -165,6 +165,7 @@ async def test_audience_may_be_one_of_several(accounts, issuer, claims):
         (EC_KEY, "ES256", ECAlgorithm.to_jwk(EC_KEY.public_key())),
         (ED_KEY, "EdDSA", OKPAlgorithm.to_jwk(ED_KEY.public_key())),
     ],
+    ids=["ES256", "EdDSA"],
 )
 async def test_other_kinds_of_keys_are_known(accounts, issuer, key, alg, jwk):
     """Elliptic curves; what we do not know among them is passed over."""
