@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
+from adapters.blobs.files import is_in_memory
 from adapters.blobs.local import LocalBlobs
 from adapters.events.local import LocalEvents
 from adapters.limits.memory import MemoryRateLimits
@@ -422,9 +423,11 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     if settings.mongo_url is not None:
         from adapters.records.mongo import MongoRecords
 
-        opening = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
-        return await stack.enter_async_context(opening)
-    records = await stack.enter_async_context(SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS))
+        mongo = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
+        return await stack.enter_async_context(mongo)
+    waits_for_disk = not is_in_memory(str(settings.data_dir))
+    opening = SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS, waits_for_disk=waits_for_disk)
+    records = await stack.enter_async_context(opening)
     await _pour(stack, records, bus)
     return records
 

@@ -8,7 +8,7 @@ the dataclass's default, so that records written by an older or a newer release 
 import dataclasses
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from operator import attrgetter
@@ -31,6 +31,7 @@ ONCE_KEYS_KEPT = 1000  # the last so many `once` keys of a record that are remem
 _ENCODER = msgspec.json.Encoder()
 _MOMENT_LENGTH = len("2026-03-01T12:00:00.000000")
 _PLAIN = frozenset((str, int, bool, type(None)))
+_OUT_OF_RANGE = "a number must not be larger than 2^63 - 1"
 _RECORD_FIELDS = ("id", "tenant_id", "revision")
 
 
@@ -99,6 +100,11 @@ class Codec(Generic[R]):
         changes = {name: getattr(record, name) + amount for name, amount in amounts.items()}
         return self.change(record, changes | {"revision": record.revision + 1})
 
+    def check_numbers(self, record: R, fields: Iterable[str]) -> None:
+        """Raise InvalidValue where one of these is a number that no database keeps."""
+        if not all(INTEGER_MIN <= getattr(record, name) <= INTEGER_MAX for name in fields):
+            raise InvalidValue(_OUT_OF_RANGE, reason="out_of_range")
+
     def encode(self, record: R) -> bytes:
         try:
             return _ENCODER.encode(record)
@@ -124,7 +130,7 @@ def unkeepable(error: UnicodeEncodeError | OverflowError) -> InvalidValue:
     """Say what is wrong with a value that no database keeps."""
     if isinstance(error, UnicodeEncodeError):
         return InvalidValue("text must not hold half of a surrogate pair", reason="not_text")
-    return InvalidValue("a number must not be larger than 2^63 - 1", reason="out_of_range")
+    return InvalidValue(_OUT_OF_RANGE, reason="out_of_range")
 
 
 def _accessors(record: type[Any], name: str) -> tuple[str, Callable[[Any], Any], Callable[[Any, Any], None]]:

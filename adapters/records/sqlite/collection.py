@@ -136,10 +136,14 @@ class SqliteCollection(Generic[R]):
         if isinstance(write, Add):
             return self._table.add(write.record, if_absent=write.if_absent)
         if isinstance(write, Save):
-            return self._table.save(write.record, write.expected_revision)
+            return self.prepare_save(write.record, write.expected_revision)
         if isinstance(write, Delete):
             return partial(self._table.delete, write.tenant_id, write.id)
         return partial(self._table.increment, write)
+
+    def prepare_save(self, record: R, expected_revision: int, *, revision: int | None = None) -> Callable[[], R]:
+        """The same for a Save; `revision`: what it leaves the record at, where that is not the next one."""
+        return self._table.save(record, expected_revision, revision=revision)
 
     # ---- how
 

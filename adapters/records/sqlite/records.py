@@ -10,16 +10,16 @@ import errno
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from adapters.records.sqlite.collection import SqliteCollection
+from adapters.records.sqlite.draft import Draft
 from adapters.records.sqlite.reader import Reader, connect, prepare
 from adapters.records.sqlite.table import Table
 from adapters.records.sqlite.writer import Gate, Writer, store_error
 from domain.errors import StoreFull, StoreUnavailable
-from domain.records import Kind, R, Write
+from domain.records import Add, Kind, R, Save, Write
 
 CHANGES_POLL_SECONDS = 0.05
 
@@ -31,7 +31,7 @@ class SqliteRecords:
     Beside the file `path` stand `path-wal`, `path-shm` and `path-gate`; a backup is made with SQLite's own means.
     """
 
-    def __init__(self, path: Path, kinds: Sequence[Kind[Any]]) -> None:
+    def __init__(self, path: Path, kinds: Sequence[Kind[Any]], *, waits_for_disk: bool = True) -> None:
         with contextlib.ExitStack() as opening:
             self._gate = opening.enter_context(contextlib.closing(Gate(path.with_name(path.name + "-gate"))))
             self._gate.enter()  # putting a file in order is for one process alone
@@ -41,27 +41,30 @@ class SqliteRecords:
             self._reader = opening.enter_context(contextlib.closing(Reader(path)))
             self._opened = opening.pop_all()
         self._listeners: set[asyncio.Event] = set()
-        self._writer = Writer(self._writing, self._gate, on_commit=self._wake)
+        draft = Draft()
+        self._writer = Writer(self._writing, self._gate, draft, on_commit=self._wake, waits_for_disk=waits_for_disk)
         self._collections = {
-            kind.name: SqliteCollection(kind, Table(kind, self._writing), self._reader, self._writer) for kind in kinds
+            kind.name: SqliteCollection(kind, Table(kind, self._writing, draft), self._reader, self._writer)
+            for kind in kinds
         }
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, kinds: Sequence[Kind[Any]]) -> AsyncIterator[Self]:
+    async def open(cls, path: Path, kinds: Sequence[Kind[Any]], *, waits_for_disk: bool = True) -> AsyncIterator[Self]:
         """
         Open a database for the time of an `async with`, and make its tables fit the kinds.
 
         Args:
             path: Made where it is missing; its directory has to be there.
             kinds: All that will be asked for.
+            waits_for_disk: Whether writing to the file may take its time; not so where it is in memory.
 
         Raises:
             StoreUnavailable, StoreFull: The file cannot be opened, is no database, or has no room.
             Conflict: Records that are there break a unique group that was declared since.
         """
         try:
-            records = await asyncio.to_thread(cls, path, kinds)
+            records = await asyncio.to_thread(cls, path, kinds, waits_for_disk=waits_for_disk)
         except sqlite3.Error as error:
             raise store_error(error) from error
         except OSError as error:
@@ -77,12 +80,11 @@ class SqliteRecords:
 
     async def write(self, first: Write, /, *rest: Write) -> None:
         """Do them all or none."""
-        writes = [self._collections[one.kind.name].prepare(one) for one in (first, *rest)]
-        await self._writer.do(writes[0] if not rest else partial(self._all_or_none, writes))
+        await self._writer.do(*self._steps((first, *rest)))
 
     async def ping(self) -> None:
         beat = 'INSERT INTO "_state" VALUES (\'beat\', 1) ON CONFLICT ("name") DO UPDATE SET "value" = "value" + 1'
-        await self._writer.do(partial(self._writing.execute, beat))
+        await self._writer.do(lambda: self._writing.execute(beat))
 
     async def changes(self) -> AsyncGenerator[None, None]:
         """
@@ -109,18 +111,29 @@ class SqliteRecords:
         for event in self._listeners:
             event.set()
 
-    def _all_or_none(self, writes: Iterable[Callable[[], object]]) -> None:
-        self._writing.execute("SAVEPOINT several")
-        try:
-            for write in writes:
-                write()
-        except BaseException:
-            if self._writing.in_transaction:
-                self._writing.execute("ROLLBACK TO several")
-                self._writing.execute("RELEASE several")
-            raise
-        self._writing.execute("RELEASE several")
+    def _steps(self, writes: Sequence[Write]) -> Iterable[Callable[[], object]]:
+        """Give the steps of a write; what it saves more than once in a row is saved once, as nobody sees the others."""
+        steps: list[Callable[[], object]] = []
+        saves: dict[tuple[str, ...], tuple[int, int, int]] = {}  # by record: the step, what it expects and leaves
+        for one in writes:
+            collection, key = self._collections[one.kind.name], _key_of(one)
+            place, expected, left = saves.pop(key, (len(steps), -1, -1))
+            if not isinstance(one, Save):
+                steps.append(collection.prepare(one))
+                continue
+            if one.expected_revision != left:
+                place, expected = len(steps), one.expected_revision
+            step = collection.prepare_save(one.record, expected, revision=one.expected_revision + 1)
+            steps[place : place + 1] = [step]
+            saves[key] = place, expected, one.expected_revision + 1
+        return steps
 
     async def _close(self) -> None:
         await self._writer.close()
         await asyncio.to_thread(self._opened.close)
+
+
+def _key_of(write: Write) -> tuple[str, ...]:
+    if isinstance(write, Add | Save):
+        return write.kind.name, write.record.tenant_id, write.record.id
+    return write.kind.name, write.tenant_id, write.id

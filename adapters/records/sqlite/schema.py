@@ -56,7 +56,8 @@ def _fill(connection: sqlite3.Connection, codec: Codec[Any]) -> None:
     update = f'UPDATE {table} SET "_document" = ?, {assignments} WHERE "tenant_id" = ? AND "id" = ?'  # noqa: S608
     for record in _all(connection, codec):
         if codec.kind.sequence is not None and getattr(record, codec.kind.sequence) == 0:
-            number = next_number(connection, codec.kind, record.tenant_id)
+            number = last_number(connection, codec.kind, record.tenant_id) + 1
+            save_number(connection, codec.kind, record.tenant_id, number)
             record = codec.change(record, {codec.kind.sequence: number})  # noqa: PLW2901
         connection.execute(update, [codec.encode(record), *codec.values(record), record.tenant_id, record.id])
 
@@ -89,12 +90,14 @@ def _fit_indexes(connection: sqlite3.Connection, kind: Kind[Any]) -> None:
         connection.execute(f"CREATE {make} {quoted(name)} ON {quoted(kind.name)} ({columns})")
 
 
-def next_number(connection: sqlite3.Connection, kind: Kind[Any], tenant_id: str) -> int:
-    """Take the next number of a kind's sequence; to be called in a transaction."""
-    connection.execute(
-        'INSERT INTO "_sequence" VALUES (?, ?, 1) ON CONFLICT ("kind", "tenant_id") DO UPDATE SET "last" = "last" + 1',
-        (kind.name, tenant_id),
-    )
+def last_number(connection: sqlite3.Connection, kind: Kind[Any], tenant_id: str) -> int:
+    """Give the last number that was taken of a kind's sequence; to be called in a transaction."""
     last = 'SELECT "last" FROM "_sequence" WHERE "kind" = ? AND "tenant_id" = ?'
-    number: int = connection.execute(last, (kind.name, tenant_id)).fetchone()[0]
-    return number
+    row = connection.execute(last, (kind.name, tenant_id)).fetchone()
+    return row[0] if row else 0
+
+
+def save_number(connection: sqlite3.Connection, kind: Kind[Any], tenant_id: str, number: int) -> None:
+    """Record that numbers up to this one are taken; in the same transaction."""
+    save = 'INSERT INTO "_sequence" VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "last" = excluded."last"'
+    connection.execute(save, (kind.name, tenant_id, number))

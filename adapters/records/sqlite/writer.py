@@ -2,7 +2,8 @@
 The one connection of a process that writes, and the grouping of writes into transactions.
 
 Statements run on the event loop, since a thread would fight it for the interpreter at each of them; only what waits
-for the disk or for another process (COMMIT, the gate) runs in a thread. Whatever comes meanwhile is the next group.
+for the disk or for another process (COMMIT, the gate) runs in a thread. Whatever comes meanwhile is the next group;
+where COMMIT waits for nothing, a group is what the requests of one turn of the event loop ask for.
 """
 
 import asyncio
@@ -11,11 +12,13 @@ import fcntl
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from adapters.records.sqlite.draft import Draft
 from domain.errors import Conflict, LighterageError, StoreFull, StoreUnavailable
 
 T = TypeVar("T")
@@ -61,31 +64,59 @@ class Gate:
         os.close(self._descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What somebody waits for: steps that happen together or not at all, the first of which gives the answer."""
+
+    steps: tuple[Callable[[], Any], ...]
+    future: asyncio.Future[Any]
+
+
+class _HalfDone(Exception):
+    """A step was refused behind one that changed something."""
+
+
 class Writer:
     """
     Runs writes in the order they come, many to a transaction, and answers when that is durable.
 
+    A group is run in good faith first: a write of several steps that is refused behind the first of them is rare, and
+    a savepoint before each would be paid by all. Where it happens the group is undone, and run again with savepoints.
+
     Args:
         connection: In autocommit mode and with no busy timeout; used by nobody else, from two threads in turn.
+        draft: What steps leave for the end of the transaction.
         on_commit: Called on the event loop after each group.
+        waits_for_disk: Whether COMMIT does.
     """
 
-    def __init__(self, connection: sqlite3.Connection, gate: Gate, *, on_commit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        gate: Gate,
+        draft: Draft,
+        *,
+        on_commit: Callable[[], None],
+        waits_for_disk: bool = True,
+    ) -> None:
         self._connection = connection
         self._gate = gate
+        self._draft = draft
         self._on_commit = on_commit
-        self._waiting: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._waits_for_disk = waits_for_disk
+        self._waiting: deque[_Wanted] = deque()
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
 
-    async def do(self, write: Callable[[], T]) -> T:
+    async def do(self, first: Callable[[], T], *rest: Callable[[], object]) -> T:
         """
-        Run a write, which raises a LighterageError or sqlite3.IntegrityError having changed nothing, or returns.
+        Run a write: all of its steps or none, each of which raises a LighterageError or sqlite3.IntegrityError having
+        changed nothing, or returns. Gives what the first returned. Steps may be run more than once.
 
         A cancellation leaves open whether it happens.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, future))
+        self._waiting.append(_Wanted((first, *rest), future))
         if self._task is None:
             self._task = asyncio.create_task(self._work_off())
         return await future
@@ -113,28 +144,60 @@ class Writer:
             self._refuse_waiting(error)
             return
 
-        answers: list[tuple[asyncio.Future[Any], Any]] = []
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_MAX))]
+        try:
+            await self._do(group)
+        finally:
+            self._refuse(group)  # only an unforeseen fault or a cancellation leaves any
+
+    async def _do(self, group: list[_Wanted]) -> None:
+        answers: list[Any] = []
         fault: sqlite3.Error | None = None
         try:
-            while self._waiting and len(answers) < GROUP_MAX:
-                write, future = self._waiting.popleft()
-                if future.done():
-                    continue
-                answers.append((future, None))
-                answers[-1] = (future, _outcome(write))
+            answers = self._run(group)
+            await self._off_loop(self._commit)
         except sqlite3.Error as error:
             fault = error
-        try:
-            await self._in_thread(self._commit if fault is None else self._rollback)
-        except sqlite3.Error as error:
-            fault = error
-            await self._in_thread(self._rollback)
+            await self._off_loop(self._rollback)
 
-        for future, answer in answers:
-            if not future.done():
-                _settle(future, answer if fault is None else store_error(fault))
+        for number, wanted in enumerate(group):
+            if not wanted.future.done():
+                _settle(wanted.future, answers[number] if fault is None else store_error(fault))
         if fault is None:
             self._on_commit()
+
+    def _run(self, group: list[_Wanted]) -> list[Any]:
+        """Give an answer or a refusal for each; a fault of the database (not of one write) is raised."""
+        try:
+            answers = [self._outcome(wanted) for wanted in group]
+        except _HalfDone:
+            self._draft.forget()
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            answers = [self._outcome_behind_savepoint(wanted) for wanted in group]
+        self._draft.flush()
+        return answers
+
+    def _outcome(self, wanted: _Wanted) -> Any:
+        if wanted.future.done():  # cancelled before it began
+            return None
+        before = self._connection.total_changes, self._draft.edits
+        answer = _answer(wanted.steps)
+        if isinstance(answer, Exception) and before != (self._connection.total_changes, self._draft.edits):
+            raise _HalfDone
+        return answer
+
+    def _outcome_behind_savepoint(self, wanted: _Wanted) -> Any:
+        if wanted.future.done():
+            return None
+        self._draft.flush()
+        self._connection.execute("SAVEPOINT one")
+        answer = _answer(wanted.steps)
+        if isinstance(answer, Exception):
+            self._draft.forget()
+            self._connection.execute("ROLLBACK TO one")
+        self._connection.execute("RELEASE one")
+        return answer
 
     async def _begin(self) -> None:
         """Open a transaction; while that takes too long, refuse what waits for it."""
@@ -151,10 +214,20 @@ class Writer:
         await begun
 
     def _refuse_waiting(self, error: sqlite3.Error | None = None) -> None:
-        while self._waiting:
-            _, future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(StoreUnavailable("database") if error is None else store_error(error))
+        self._refuse(self._waiting, error)
+        self._waiting.clear()
+
+    def _refuse(self, group: Iterable[_Wanted], error: sqlite3.Error | None = None) -> None:
+        for wanted in group:
+            if not wanted.future.done():
+                wanted.future.set_exception(StoreUnavailable("database") if error is None else store_error(error))
+
+    async def _off_loop(self, function: Callable[[], None]) -> None:
+        """Call what may wait for the disk."""
+        if self._waits_for_disk:
+            await self._in_thread(function)
+        else:
+            function()
 
     # ---- in the thread
 
@@ -174,9 +247,11 @@ class Writer:
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
+        self._draft.forget()
         self._gate.leave()
 
     def _rollback(self) -> None:
+        self._draft.forget()
         # After some faults SQLite has ended the transaction by itself; and what cannot be rolled back is not committed.
         with contextlib.suppress(sqlite3.Error):
             if self._connection.in_transaction:
@@ -184,20 +259,19 @@ class Writer:
         self._gate.leave()
 
 
-def _outcome(write: Callable[[], Any]) -> Any:
-    """
-    Run one write of a group; its own refusal is its answer and leaves the others be.
-
-    A fault of the database (not of this write) is raised, and undoes the group.
-    """
+def _answer(steps: tuple[Callable[[], Any], ...]) -> Any:
+    """Run the steps of a write, whose own refusal is its answer and leaves the others be."""
     try:
-        return write()
+        answer = steps[0]()
+        for step in steps[1:]:
+            step()
     except sqlite3.IntegrityError as error:
         return store_error(error)
     except sqlite3.Error:
         raise
     except Exception as error:  # handed to whoever asked for the write
         return error
+    return answer
 
 
 def _settle(future: asyncio.Future[Any], answer: object) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from adapters.records.sqlite import records as records_module
 from adapters.records.sqlite.writer import Gate
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
 from domain.page import Condition, Order, PageRequest, Position, below, equals, one_of
-from domain.records import Add
+from domain.records import Add, Increment, Save
 from tests.support.records import KINDS, PARCELS, TALLIES, State, Tally, at, parcel
 
 TENANT = "tenant_a"
@@ -124,6 +125,74 @@ async def test_later_refusal_undoes_what_went_before_it(records: SqliteRecords) 
         )
 
     assert (await records.collection(TALLIES).count(TENANT), await records.collection(PARCELS).count(TENANT)) == (1, 0)
+
+
+async def test_write_refused_half_way_is_undone_alone(records: SqliteRecords) -> None:
+    """Its neighbours in the transaction happen, once each, though the group was run twice for it."""
+    tallies = records.collection(TALLIES)
+    await tallies.add(Tally("t", TENANT))
+
+    answers = await asyncio.gather(
+        tallies.increment(TENANT, "t", {"count": 1}, once="a"),
+        records.write(Increment(TALLIES, TENANT, "t", {"count": 100}), Add(TALLIES, Tally("t", TENANT))),
+        records.write(Add(TALLIES, Tally("u", TENANT)), Add(TALLIES, Tally("t", TENANT))),
+        tallies.increment(TENANT, "t", {"count": 1}, once="b"),
+        tallies.add(Tally("v", TENANT)),
+        return_exceptions=True,
+    )
+
+    assert [Tally, Conflict, Conflict, Tally, Tally] == [type(answer) for answer in answers]
+    found = await tallies.get_many(TENANT, ["t", "u", "v"])
+    assert {"t": (2, 3), "v": (0, 1)} == {id: (one.count, one.revision) for id, one in found.items()}
+
+
+async def test_increments_and_saves_of_one_group_see_each_other(records: SqliteRecords) -> None:
+    """An increment is written down late, but never behind what comes after it."""
+    tallies = records.collection(TALLIES)
+    added = await tallies.add(Tally("t", TENANT))
+
+    answers = await asyncio.gather(
+        tallies.increment(TENANT, "t", {"count": 5}),
+        tallies.increment(TENANT, "t", {"count": 5}, at_most={"count": 9}),
+        tallies.save(replace(added, count=1), expected_revision=1),
+        tallies.save(replace(added, count=2), expected_revision=2),
+        tallies.increment(TENANT, "t", {"count": 1}),
+        tallies.save(replace(added, count=7), expected_revision=4),
+        tallies.increment(TENANT, "t", {"count": 1}),
+        return_exceptions=True,
+    )
+
+    assert [Tally, Conflict, Conflict, Tally, Tally, Tally, Tally] == [type(answer) for answer in answers]
+    assert Tally("t", TENANT, count=8, revision=6) == await tallies.get(TENANT, "t")
+
+
+async def test_increment_to_a_taken_unique_value_is_refused_alone(records: SqliteRecords) -> None:
+    """Its neighbours in the group happen."""
+    parcels = records.collection(PARCELS)
+    one = await parcels.add(parcel("one", shelf="S", slot=1))
+    two = await parcels.add(parcel("two", shelf="S", slot=2))
+
+    refused, done = await asyncio.gather(
+        parcels.increment(TENANT, one.id, {"slot": 1}),
+        parcels.increment(TENANT, two.id, {"size_bytes": 5}),
+        return_exceptions=True,
+    )
+
+    assert isinstance(refused, Conflict)
+    assert (one, done) == (await parcels.get(TENANT, one.id), await parcels.get(TENANT, two.id))
+
+
+async def test_record_saved_twice_in_one_write(records: SqliteRecords) -> None:
+    """It ends where two saves would have brought it; and where one of them would be refused, both are."""
+    tallies = records.collection(TALLIES)
+    one = await tallies.add(Tally("t", TENANT))
+
+    await records.write(Save(TALLIES, replace(one, count=1), 1), Save(TALLIES, replace(one, count=2), 2))
+    for first, second in ((1, 2), (3, 3), (4, 5)):
+        with pytest.raises(Conflict):
+            await records.write(Save(TALLIES, one, first), Save(TALLIES, one, second))
+
+    assert Tally("t", TENANT, count=2, revision=3) == await tallies.get(TENANT, "t")
 
 
 async def test_cancelled_write_takes_no_other_with_it(records: SqliteRecords) -> None:
