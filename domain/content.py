@@ -7,57 +7,59 @@ from fnmatch import fnmatchcase
 
 UNKNOWN = "application/octet-stream"
 SNIFF_BYTES = 4096  # how much of a file's beginning `sniff` wants to see, less only where the file is shorter
-_TAR_MAGIC_AT = 257
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _MP4_BRAND_AT = 4
 
-# (offset, signature, media type); the first that fits is taken.
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (0, b"BM", "image/bmp"),
-    (0, b"II*\x00", "image/tiff"),
-    (0, b"MM\x00*", "image/tiff"),
-    (0, b"\x00\x00\x01\x00", "image/x-icon"),
-    (0, b"8BPS", "image/vnd.adobe.photoshop"),
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"%!PS-Adobe-", "application/postscript"),
-    (0, b"PAR1", "application/vnd.apache.parquet"),
-    (0, b"ARROW1\x00\x00", "application/vnd.apache.arrow.file"),
-    (0, b"Obj\x01", "application/avro"),
-    (0, b"ORC", "application/x-orc"),
-    (0, b"SQLite format 3\x00", "application/vnd.sqlite3"),
-    (0, b"\x1f\x8b\x08", "application/gzip"),
-    (0, b"BZh", "application/x-bzip2"),
-    (0, b"\xfd7zXZ\x00", "application/x-xz"),
-    (0, b"\x28\xb5\x2f\xfd", "application/zstd"),
-    (0, b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
-    (0, b"Rar!\x1a\x07", "application/vnd.rar"),
-    (0, b"PK\x03\x04", "application/zip"),
-    (0, b"PK\x05\x06", "application/zip"),
-    (_TAR_MAGIC_AT, b"ustar", "application/x-tar"),
-    (0, b"\x7fELF", "application/x-elf"),
-    (0, b"MZ", "application/vnd.microsoft.portable-executable"),
-    (0, b"\x00asm", "application/wasm"),
-    (0, b"\xca\xfe\xba\xbe", "application/java-vm"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"OggS\x00", "application/ogg"),
-    (0, b"MThd\x00\x00\x00\x06", "audio/midi"),
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
-    (0, b"wOFF", "font/woff"),
-    (0, b"wOF2", "font/woff2"),
-    (0, b"\x00\x01\x00\x00\x00", "font/ttf"),
-    (0, b"OTTO", "font/otf"),
-    (0, b"QFI\xfb", "application/x-qemu-disk"),
-    (0, b"{\\rtf", "application/rtf"),
+# What a file begins with, and its media type; the first that fits is taken.
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"\x00\x00\x01\x00", "image/x-icon"),
+    (b"8BPS", "image/vnd.adobe.photoshop"),
+    (b"%PDF-", "application/pdf"),
+    (b"%!PS-Adobe-", "application/postscript"),
+    (b"PAR1", "application/vnd.apache.parquet"),
+    (b"ARROW1\x00\x00", "application/vnd.apache.arrow.file"),
+    (b"Obj\x01", "application/avro"),
+    (b"ORC", "application/x-orc"),
+    (b"SQLite format 3\x00", "application/vnd.sqlite3"),
+    (b"\x1f\x8b\x08", "application/gzip"),
+    (b"BZh", "application/x-bzip2"),
+    (b"\xfd7zXZ\x00", "application/x-xz"),
+    (b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"Rar!\x1a\x07", "application/vnd.rar"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"PK\x05\x06", "application/zip"),
+    (b"\x7fELF", "application/x-elf"),
+    (b"MZ", "application/vnd.microsoft.portable-executable"),
+    (b"\x00asm", "application/wasm"),
+    (b"\xca\xfe\xba\xbe", "application/java-vm"),
+    (b"ID3", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS\x00", "application/ogg"),
+    (b"MThd\x00\x00\x00\x06", "audio/midi"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"wOFF", "font/woff"),
+    (b"wOF2", "font/woff2"),
+    (b"\x00\x01\x00\x00\x00", "font/ttf"),
+    (b"OTTO", "font/otf"),
+    (b"QFI\xfb", "application/x-qemu-disk"),
+    (b"{\\rtf", "application/rtf"),
 )
+_BY_FIRST_BYTE = {
+    first: [one for one in _SIGNATURES if one[0][0] == first] for first in {one[0][0] for one in _SIGNATURES}
+}
 _RIFF_TYPES = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _MP4_BRANDS = {b"avif": "image/avif", b"heic": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
 
 # No zip file is one of these, whatever its sender says.
-_SIGNED = frozenset({UNKNOWN, *(media_type for _, _, media_type in _SIGNATURES)})
+_SIGNED = frozenset({UNKNOWN, "application/x-tar", *(media_type for _, media_type in _SIGNATURES)})
 
 # Types that text cannot be told apart by; the name decides between them.
 _TEXT_SUFFIXES = {
@@ -128,8 +130,10 @@ def _is_textual(media_type: str) -> bool:
 
 
 def _signature(beginning: bytes) -> str | None:
-    for offset, signature, media_type in _SIGNATURES:
-        if beginning.startswith(signature, offset):
+    if beginning.startswith(_TAR_MAGIC, _TAR_MAGIC_AT):
+        return "application/x-tar"  # begins with a name, which may look like anything
+    for signature, media_type in _BY_FIRST_BYTE.get(beginning[0], ()):
+        if beginning.startswith(signature):
             return media_type
     if beginning.startswith(b"RIFF"):
         return _RIFF_TYPES.get(beginning[8:12])

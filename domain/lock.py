@@ -1,6 +1,6 @@
 """One writer at a time: the port through which a request gets hold of an upload, and the lease that it rests on."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,13 +24,22 @@ class Hold:
 
 class LockManager(Protocol):
     def hold(
-        self, key: str, *, on_contention: Callable[[], None], patience_seconds: float
+        self,
+        key: str,
+        *,
+        on_contention: Callable[[], None],
+        patience_seconds: float,
+        check: Callable[[], Awaitable[object]] | None = None,
     ) -> AbstractAsyncContextManager[Hold]:
         """
         Hold `key` for the length of the block.
 
         A newcomer has the holder's `on_contention` called, which may happen more than once, and waits until the
         holder lets go.
+
+        Args:
+            check: Awaited before anybody is disturbed or anything is written for this newcomer, who may have no right
+                to that; what it raises is raised. It may be left out where nobody holds the key.
 
         Raises:
             UploadLocked: The holder did not let go within `patience_seconds`.

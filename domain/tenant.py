@@ -18,8 +18,10 @@ class TenantRole(Enum):
     VIEWER = "viewer"
 
     def covers(self, other: "TenantRole") -> bool:
-        ranks = list(TenantRole)
-        return ranks.index(self) <= ranks.index(other)
+        return _RANKS[self] <= _RANKS[other]
+
+
+_RANKS = {role: rank for rank, role in enumerate(TenantRole)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,10 +171,9 @@ class Upload:
         A partial one does not: it waits for the final upload that it belongs to.
         """
         assert writer.size_bytes >= self.offset, "an acknowledged offset never decreases"
-        moved = replace(self, writer=writer, updated_at=now, expires_at=expires_at, status=UploadStatus.IN_PROGRESS)
-        if not moved.is_whole or self.concatenation is Concatenation.PARTIAL:
-            return moved
-        return replace(moved, status=UploadStatus.ASSEMBLING)
+        is_whole = writer.size_bytes == self.length and self.concatenation is not Concatenation.PARTIAL
+        status = UploadStatus.ASSEMBLING if is_whole else UploadStatus.IN_PROGRESS
+        return replace(self, writer=writer, updated_at=now, expires_at=expires_at, status=status)
 
     def close(self, status: UploadStatus, *, now: datetime) -> "Upload":
         """End it: COMPLETED, ABORTED, EXPIRED or FAILED."""

@@ -7,6 +7,7 @@ the upload is marked completed last. Who finds an upload that is assembling call
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from domain.blob import Blob, BlobStore
 from domain.clock import Clock
@@ -111,9 +112,9 @@ class Finisher:
 
     async def _record(self, upload: Upload, blob: Blob, sha256: str | None, *, unsaved: bool) -> Upload:
         now = self._clock.now()
-        file = self._file_of(upload, blob, sha256)
-        completed = upload.close(UploadStatus.COMPLETED, now=now)
+        file = self._file_of(upload, blob, sha256, now=now)
         recorded = upload.revision + 1 if unsaved else upload.revision
+        completed = replace(upload, status=UploadStatus.COMPLETED, updated_at=now, revision=recorded + 1)
         writes: list[Write] = [
             Add(FILES, file, if_absent=True),
             Add(FILE_EVENTS, file_event(file, FileEventAction.CREATED, actor=None), if_absent=True),
@@ -141,12 +142,11 @@ class Finisher:
             if found.status is not UploadStatus.COMPLETED:
                 raise
             return found
-        return replace(completed, revision=recorded + 1)
+        return completed
 
-    def _file_of(self, upload: Upload, blob: Blob, sha256: str | None) -> File:
+    def _file_of(self, upload: Upload, blob: Blob, sha256: str | None, *, now: datetime) -> File:
         # A declared digest that was not seen passing is checked first, by services/maintenance.py.
         unverified = upload.sha256 is not None and sha256 is None
-        now = self._clock.now()
         return File(
             id=upload.file_id,
             tenant_id=upload.tenant_id,

@@ -54,6 +54,7 @@ from services.concatenating import Concatenator, members_key
 from services.digests import LiveDigest, LiveDigests
 from services.finishing import Finisher
 from services.receiving import Receiver
+from services.remembering import Remembered
 from services.throttling import Throttle
 from services.waking import waking
 
@@ -134,6 +135,8 @@ class UploadService:
         self._rules = rules
         self._active: dict[str, _Active] = {}
         self._digests = LiveDigests()
+        self._limits = Remembered(self._read_limits, clock=clock)
+        self._folders = Remembered(self._read_folder, clock=clock)
         self._is_stopping = False
 
     @property
@@ -187,11 +190,13 @@ class UploadService:
         known = await self._known(tenant_id, key)
         if known is not None:
             return known
-        limits = await self._limits(tenant_id)
+        limits = await self._limits.get(tenant_id)
         length_max = self._length_max(limits)
         if new.length is not None:
             check_length(new.length, length_max=length_max)
-        upload = await self._upload_of(replace(new, idempotency_key=key), tenant_id, principal.user_id)
+        if key is not None:
+            new = replace(new, idempotency_key=key)
+        upload = await self._upload_of(new, tenant_id, principal.user_id)
         reserve = Increment(
             USAGES,
             tenant_id,
@@ -222,7 +227,7 @@ class UploadService:
             return known
         members = await self._concatenator.members_of(tenant_id, principal.user_id, new.members)
         length = sum(member.reserved_bytes for member in members)
-        limits = await self._limits(tenant_id)
+        limits = await self._limits.get(tenant_id)
         check_length(length, length_max=self._length_max(limits))
         # tus 1.0: "Upload-Length [...] MUST be included if the length of the final resource can be calculated".
         if all(member.length is not None for member in members):
@@ -236,9 +241,8 @@ class UploadService:
 
     async def _upload_of(self, new: NewUpload, tenant_id: TenantId, user_id: UserId) -> Upload:
         now = self._clock.now()
-        owner = await self._records.collection(USERS).get(SYSTEM, user_id)
         file_id = new_file_id(now)
-        key = blob_key(file_id, folder=owner.email or owner.username, name=new.name)
+        key = blob_key(file_id, folder=await self._folders.get(user_id), name=new.name)
         content_type = parse_media_type(new.content_type)
         return Upload(
             id=new_upload_id(),
@@ -269,8 +273,12 @@ class UploadService:
         """Give how long a file of the tenant may be: the server's limit or its own, whichever is less."""
         return min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
 
-    async def _limits(self, tenant_id: TenantId) -> Limits:
+    async def _read_limits(self, tenant_id: str) -> Limits:
         return (await self._records.collection(TENANTS).get(SYSTEM, tenant_id)).limits
+
+    async def _read_folder(self, user_id: str) -> str:
+        user = await self._records.collection(USERS).get(SYSTEM, user_id)
+        return user.email or user.username
 
     async def _finish_empty(self, upload: Upload) -> Upload:
         """An upload of no bytes has them all as soon as it is made; a partial one waits all the same."""
@@ -290,12 +298,16 @@ class UploadService:
             ChecksumMismatch: Nothing of this request was kept.
             StoreFull, StoreUnavailable: What had become durable by then is recorded.
         """
-        await self._find(principal, command.upload_id)
-        holding = self._locks.hold(command.upload_id, on_contention=body.stop, patience_seconds=LOCK_PATIENCE_SECONDS)
+        holding = self._locks.hold(
+            command.upload_id,
+            on_contention=body.stop,
+            patience_seconds=LOCK_PATIENCE_SECONDS,
+            check=lambda: self._find(principal, command.upload_id),
+        )
         async with holding as hold:
             upload = await self._held(principal, command.upload_id, hold)
             upload.accept(command.offset, now=self._clock.now())
-            limits = await self._limits(TenantId(upload.tenant_id))
+            limits = await self._limits.get(upload.tenant_id)
             declared = self._with_length(upload, command, limits)
             active = _Active(body, upload, can_pause=command.checksum is None)
             self._active[upload.id] = active

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from adapters.locks.local import LocalLocks
+from adapters.locks.local import Check, LocalLocks
 from domain.clock import Clock
 from domain.errors import Conflict, LighterageError, NotFound, UploadLocked
 from domain.ids import SYSTEM
@@ -100,8 +100,10 @@ class LeaseLocks:
 
     @asynccontextmanager
     async def hold(
-        self, key: str, *, on_contention: Callable[[], None], patience_seconds: float
+        self, key: str, *, on_contention: Callable[[], None], patience_seconds: float, check: Check | None = None
     ) -> AsyncGenerator[Hold, None]:
+        if check is not None:
+            await check()  # a lease is written, so always
         async with self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds):
             owner = f"{self._process.name}/{secrets.token_hex(4)}"
             hold = await self._take(key, owner, patience_seconds)

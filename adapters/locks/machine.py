@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-from adapters.locks.local import LocalLocks
+from adapters.locks.local import Check, LocalLocks
 from domain.errors import UploadLocked
 from domain.lock import Hold
 
@@ -48,11 +48,12 @@ class MachineLocks:
 
     @asynccontextmanager
     async def hold(
-        self, key: str, *, on_contention: Callable[[], None], patience_seconds: float
+        self, key: str, *, on_contention: Callable[[], None], patience_seconds: float, check: Check | None = None
     ) -> AsyncGenerator[Hold, None]:
         place = _place_of(key)
-        async with self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds) as hold:
-            await self._take(place, patience_seconds)
+        local = self._local.hold(key, on_contention=on_contention, patience_seconds=patience_seconds, check=check)
+        async with local as hold:
+            await self._take(place, patience_seconds, check)
             watch = _Watch(lambda: self._is_wanted(place), on_contention)
             try:
                 yield hold
@@ -60,9 +61,11 @@ class MachineLocks:
                 watch.end()
                 self._set(fcntl.F_UNLCK, place)
 
-    async def _take(self, place: int, patience_seconds: float) -> None:
+    async def _take(self, place: int, patience_seconds: float, check: Check | None) -> None:
         if self._set(fcntl.F_WRLCK, place):
             return
+        if check is not None:
+            await check()
         # Where a third process has the wish's byte, the holder is asked all the same.
         self._set(fcntl.F_WRLCK, _WISHES + place)
         try:

@@ -95,6 +95,9 @@ class Codec(Generic[R]):
             write(copy, changes[name] if name in changes else read(record))
         return copy
 
+    def at_revision(self, record: R, revision: int) -> R:
+        return record if record.revision == revision else self.change(record, {"revision": revision})
+
     def add_to(self, record: R, amounts: Mapping[str, int]) -> R:
         """Copy a record with amounts added to its number fields and its revision raised."""
         changes = {name: getattr(record, name) + amount for name, amount in amounts.items()}

@@ -131,19 +131,20 @@ class SqliteCollection(Generic[R]):
     async def delete(self, tenant_id: str, id: str, /) -> None:
         await self._writer.do(partial(self._table.delete, tenant_id, id))
 
-    def prepare(self, write: Write) -> Callable[[], object]:
-        """Give what does this write, to be called in a transaction of the writer."""
+    def prepare(self, write: Write, *, finds_revision: int) -> Callable[[], object]:
+        """
+        Give what does this write, to be called in a transaction of the writer.
+
+        Args:
+            finds_revision: What the record of a Save is at, which may be before the one that it expects.
+        """
         if isinstance(write, Add):
             return self._table.add(write.record, if_absent=write.if_absent)
         if isinstance(write, Save):
-            return self.prepare_save(write.record, write.expected_revision)
+            return self._table.save(write.record, finds_revision, revision=write.expected_revision + 1)
         if isinstance(write, Delete):
             return partial(self._table.delete, write.tenant_id, write.id)
         return partial(self._table.increment, write)
-
-    def prepare_save(self, record: R, expected_revision: int, *, revision: int | None = None) -> Callable[[], R]:
-        """The same for a Save; `revision`: what it leaves the record at, where that is not the next one."""
-        return self._table.save(record, expected_revision, revision=revision)
 
     # ---- how
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import errno
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -111,22 +111,22 @@ class SqliteRecords:
         for event in self._listeners:
             event.set()
 
-    def _steps(self, writes: Sequence[Write]) -> Iterable[Callable[[], object]]:
+    def _steps(self, writes: Sequence[Write]) -> list[Callable[[], object]]:
         """Give the steps of a write; what it saves more than once in a row is saved once, as nobody sees the others."""
-        steps: list[Callable[[], object]] = []
-        saves: dict[tuple[str, ...], tuple[int, int, int]] = {}  # by record: the step, what it expects and leaves
+        merged: list[tuple[Write, int]] = []  # with the revision that a Save expects to find
+        saves: dict[tuple[str, ...], tuple[int, int]] = {}  # by record: place of the last Save, and what that leaves
         for one in writes:
-            collection, key = self._collections[one.kind.name], _key_of(one)
-            place, expected, left = saves.pop(key, (len(steps), -1, -1))
+            place, left = saves.pop(_key_of(one), (-1, -1))
             if not isinstance(one, Save):
-                steps.append(collection.prepare(one))
+                merged.append((one, 0))
                 continue
-            if one.expected_revision != left:
-                place, expected = len(steps), one.expected_revision
-            step = collection.prepare_save(one.record, expected, revision=one.expected_revision + 1)
-            steps[place : place + 1] = [step]
-            saves[key] = place, expected, one.expected_revision + 1
-        return steps
+            if one.expected_revision == left:
+                merged[place] = one, merged[place][1]
+            else:
+                place = len(merged)
+                merged.append((one, one.expected_revision))
+            saves[_key_of(one)] = place, one.expected_revision + 1
+        return [self._collections[one.kind.name].prepare(one, finds_revision=found) for one, found in merged]
 
     async def _close(self) -> None:
         await self._writer.close()

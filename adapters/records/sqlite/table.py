@@ -43,7 +43,7 @@ class Table(Generic[R]):
         insert = self._insert_if_absent if if_absent else self._insert
         sequence = self._kind.sequence
         if sequence is None:
-            new = self.codec.change(record, {"revision": 1})
+            new = self.codec.at_revision(record, 1)
             row = self._row(new)
 
             def do() -> R:
@@ -66,7 +66,7 @@ class Table(Generic[R]):
         Args:
             revision: What it is at afterwards, where that is not the next one.
         """
-        new = self.codec.change(record, {"revision": revision or expected_revision + 1})
+        new = self.codec.at_revision(record, revision or expected_revision + 1)
         document, values = self.codec.encode(new), self.codec.values(new)
 
         def do() -> R:

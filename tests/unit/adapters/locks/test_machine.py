@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.locks.machine import WATCH_SECONDS, MachineLocks
-from domain.errors import UploadLocked
+from adapters.locks.machine import WATCH_SECONDS, MachineLocks, _place_of
+from domain.errors import NotFound, UploadLocked
 
 ROOT = Path(__file__).parents[4]
 HOLDING = """
@@ -115,3 +115,22 @@ async def test_newcomer_of_another_opening_asks_the_holder(tmp_path):
             await asyncio.sleep(2 * WATCH_SECONDS)
 
         assert not again.is_set()
+
+
+async def test_stranger_of_another_process_disturbs_nobody(tmp_path):
+    """Who fails the check makes no wish that the holder could see."""
+    asked: list[str] = []
+
+    async def refuse() -> None:
+        raise NotFound("upload")
+
+    with MachineLocks(tmp_path / "locks") as one, MachineLocks(tmp_path / "locks") as two:
+        async with one.hold("a", on_contention=lambda: asked.append("asked"), patience_seconds=1):
+            with pytest.raises(NotFound):
+                async with two.hold("a", on_contention=nothing, patience_seconds=5, check=refuse):
+                    pass
+            assert not one._is_wanted(_place_of("a"))
+        async with two.hold("a", on_contention=nothing, patience_seconds=0.02, check=refuse):
+            pass
+
+    assert asked == []

@@ -143,7 +143,7 @@ async def test_write_refused_half_way_is_undone_alone(records: SqliteRecords) ->
 
     assert [Tally, Conflict, Conflict, Tally, Tally] == [type(answer) for answer in answers]
     found = await tallies.get_many(TENANT, ["t", "u", "v"])
-    assert {"t": (2, 3), "v": (0, 1)} == {id: (one.count, one.revision) for id, one in found.items()}
+    assert {"t": (2, 3), "v": (0, 1)} == {one.id: (one.count, one.revision) for one in found.values()}
 
 
 async def test_increments_and_saves_of_one_group_see_each_other(records: SqliteRecords) -> None:
