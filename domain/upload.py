@@ -43,14 +43,13 @@ class UploadStatus(Enum):
 
     @property
     def is_open(self) -> bool:
-        return self in _OPEN
+        return self is UploadStatus.CREATED or self is UploadStatus.IN_PROGRESS
 
     @property
     def is_gone(self) -> bool:
         return self in _GONE
 
 
-_OPEN = frozenset({UploadStatus.CREATED, UploadStatus.IN_PROGRESS})
 _GONE = frozenset({UploadStatus.ABORTED, UploadStatus.EXPIRED, UploadStatus.FAILED})
 
 

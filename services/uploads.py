@@ -217,7 +217,7 @@ class UploadService:
             release = replace(reserve, amounts=back, at_most={}, once=f"{upload.id}.release")
             await self._records.write(replace(reserve, at_most={}), release)
             return known
-        return replace(upload, revision=1)
+        return upload
 
     async def _begin_final(self, principal: Principal, new: NewUpload) -> Upload:
         tenant_id = require(principal, Action.CREATE_UPLOAD)
@@ -267,6 +267,7 @@ class UploadService:
             concatenation=new.concatenation,
             members=new.members,
             concatenation_header=new.concatenation_header,
+            revision=1,  # once it is added
         )
 
     def _length_max(self, limits: Limits) -> int:
@@ -375,7 +376,8 @@ class UploadService:
             found = sniff(receiver.beginning, name=upload.name, declared=upload.content_type)
             upload = replace(upload, content_type=found, is_sniffed=True)
         moved = upload.advance(writer, now=now, expires_at=now + self._rules.lifetime)
-        if moved == replace(seen, updated_at=now, expires_at=moved.expires_at):
+        is_further = moved.offset != seen.offset
+        if not is_further and moved == replace(seen, updated_at=now, expires_at=moved.expires_at):
             return seen
         digest = receiver.digest
         if moved.status is UploadStatus.ASSEMBLING:

@@ -37,10 +37,10 @@ _RECORD_FIELDS = ("id", "tenant_id", "revision")
 
 def stored(value: Value) -> Stored:
     """Give a value as it is kept and compared; times become text of fixed width, which orders as they do."""
-    if isinstance(value, Enum):
-        return cast("str | int", value.value)
     if isinstance(value, datetime):
         return moment_text(value)
+    if isinstance(value, Enum):
+        return cast("str | int", value.value)
     return value
 
 

@@ -77,7 +77,7 @@ def _all(connection: sqlite3.Connection, codec: Codec[Any]) -> Iterator[Any]:
 
 def _fit_indexes(connection: sqlite3.Connection, kind: Kind[Any]) -> None:
     wanted = {f"{kind.name}.by.{'.'.join(group)}": ("INDEX", group) for group in kind.indexes}
-    wanted |= {f"{kind.name}.unique.{'.'.join(group)}": ("UNIQUE INDEX", group) for group in kind.unique}
+    wanted |= {f"{kind.name}.only.{'.'.join(group)}": ("UNIQUE INDEX", group) for group in kind.unique}
     if kind.sequence is not None:
         wanted[f"{kind.name}.by.{kind.sequence}"] = ("INDEX", (kind.sequence,))
     there = {row[1] for row in connection.execute(f"PRAGMA index_list({quoted(kind.name)})") if row[3] == "c"}
@@ -87,7 +87,9 @@ def _fit_indexes(connection: sqlite3.Connection, kind: Kind[Any]) -> None:
         make, group = wanted[name]
         fields = ["tenant_id", *group] if make != "INDEX" or "id" in group else ["tenant_id", *group, "id"]
         columns = ", ".join(quoted(field) for field in fields)
-        connection.execute(f"CREATE {make} {quoted(name)} ON {quoted(kind.name)} ({columns})")
+        # A unique group with a None in it is free, so that it needs no entry.
+        where = " WHERE " + " AND ".join(f"{quoted(field)} IS NOT NULL" for field in group) if make != "INDEX" else ""
+        connection.execute(f"CREATE {make} {quoted(name)} ON {quoted(kind.name)} ({columns}){where}")
 
 
 def last_number(connection: sqlite3.Connection, kind: Kind[Any], tenant_id: str) -> int:

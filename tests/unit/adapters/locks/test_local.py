@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from adapters.locks.local import LocalLocks
-from domain.errors import UploadLocked
+from domain.errors import NotFound, UploadLocked
 
 
 @pytest.fixture
@@ -100,3 +100,18 @@ async def _enter(locks: LocalLocks, inside: list[int]) -> None:
 async def test_many_at_once_come_in_one_by_one(locks):
     """None is forgotten, no two meet."""
     await asyncio.gather(*(_enter(locks, inside) for inside in [[]] for _ in range(50)))
+
+
+async def test_stranger_disturbs_nobody(locks):
+    """Who fails the check neither ends the holder's work nor waits; where nobody holds the key nobody is checked."""
+    calls = []
+
+    async def refuse() -> None:
+        raise NotFound("upload")
+
+    async with locks.hold("a", on_contention=lambda: calls.append("asked"), patience_seconds=1, check=refuse):
+        with pytest.raises(NotFound):
+            async with locks.hold("a", on_contention=nothing, patience_seconds=1, check=refuse):
+                pass
+
+    assert calls == []
