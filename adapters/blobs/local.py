@@ -36,6 +36,7 @@ LOCK_POLL_SECONDS = 0.01
 LINK_TRIES_MAX = 16  # a delete beside us may take the empty parent folder away again
 FILE_MODE = 0o640
 
+_FINISHED = {"finished": True}  # the notes of a writer whose blob has its final name already
 _PROBE = "~"  # no name of a staged blob begins like a ping's
 _STAGED_NAME_MAX = 240  # characters of one name on disk; file systems take 255
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -82,7 +83,9 @@ class LocalBlobs:
         with _translated:
             fd = await self._hold(writer)
         try:
-            return await self._fill(fd, writer, chunks, on_durable)
+            filled = await self._fill(fd, writer, chunks, on_durable)
+            is_whole = not writer.size_bytes and filled.size_bytes == filled.length
+            return self._finish_early(fd, filled) if is_whole and not self._fsync else filled
         finally:
             # A sync on its way shares the lock through its own descriptor; it need not keep a newcomer waiting.
             files.unlock(fd)
@@ -172,7 +175,16 @@ class LocalBlobs:
             raise StoreUnavailable("blob store")
         return end
 
+    def _finish_early(self, fd: int, writer: BlobWriter) -> BlobWriter:
+        """Finish a blob that came whole while it is open; `complete` does what cannot be done now."""
+        with _translated, suppress(Conflict):
+            self._name(fd, writer)
+            return replace(writer, state=_FINISHED)
+        return writer
+
     async def complete(self, writer: BlobWriter) -> Blob:
+        if writer.state == _FINISHED:
+            return await self._finished(writer)
         try:
             with _translated:
                 fd = await self._hold(writer)
@@ -186,22 +198,25 @@ class LocalBlobs:
 
     def _finish(self, fd: int, writer: BlobWriter) -> Blob:
         """Give the staged file its final name and close it."""
-        staged, final = self._staged(writer.key), self._final(writer.key)
         try:
-            if os.fstat(fd).st_size > writer.size_bytes:
-                os.ftruncate(fd, writer.size_bytes)
-                if self._fsync:
-                    os.fsync(fd)
-            blob = self._link(writer, fd, staged, final)
-            if self._fsync:
-                for folder in files.folders_from(files.parent(final), self._root):
-                    files.sync_folder(folder)
-            # Only now: until the final name is on the disk the staged one is what holds the bytes.
-            files.remove(staged)
-            files.remove_folders(files.parent(staged), self._staging)
-            return blob
+            return self._name(fd, writer)
         finally:
             os.close(fd)
+
+    def _name(self, fd: int, writer: BlobWriter) -> Blob:
+        staged, final = self._staged(writer.key), self._final(writer.key)
+        if os.fstat(fd).st_size > writer.size_bytes:
+            os.ftruncate(fd, writer.size_bytes)
+            if self._fsync:
+                os.fsync(fd)
+        blob = self._link(writer, fd, staged, final)
+        if self._fsync:
+            for folder in files.folders_from(files.parent(final), self._root):
+                files.sync_folder(folder)
+        # Only now: until the final name is on the disk the staged one is what holds the bytes.
+        files.remove(staged)
+        files.remove_folders(files.parent(staged), self._staging)
+        return blob
 
     def _link(self, writer: BlobWriter, fd: int, staged: str, final: str) -> Blob:
         for _ in range(LINK_TRIES_MAX):
@@ -237,6 +252,8 @@ class LocalBlobs:
 
     async def abort(self, writer: BlobWriter) -> None:
         """Remove the staged file; a request that still writes to it writes into nothing."""
+        if writer.state == _FINISHED:
+            await self.delete(writer.key)
         with _translated:
             self._discard(self._staged(writer.key), self._final(writer.key))
 
