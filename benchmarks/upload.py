@@ -56,13 +56,14 @@ class Outcome:
     What one work came to.
 
     Attributes:
-        stored: Size and SHA-256 of each file that must now be in the server's directory.
+        stored: Gives size and SHA-256 of each file that must now be in the server's directory. Called when the figures
+            are taken: hashing takes time, in which the server goes on with what it does when nobody asks.
         cpu_before: Where the server's CPU time stood when the timed part began, if that was not at once.
     """
 
     seconds: float
     size: int
-    stored: list[tuple[int, str]]
+    stored: Callable[[], list[tuple[int, str]]]
     latencies_ms: list[float] = field(default_factory=list)
     cpu_before: float | None = None
 
@@ -79,7 +80,7 @@ def one_stream(patch_bytes: int) -> Work:
             address = create(connection, server.uploads, source.size)
             send(connection, address, file, start=0, length=source.size, patch_bytes=patch_bytes)
             seconds = time.perf_counter() - begin
-        return Outcome(seconds, source.size, [(source.size, source.digest(0, source.size))])
+        return Outcome(seconds, source.size, lambda: [(source.size, source.digest(0, source.size))])
 
     return work
 
@@ -112,7 +113,10 @@ def many_streams(server: Running, source: Source) -> Outcome:
     seconds = time.perf_counter() - begin
     stop.set()
     asker.join()
-    stored = [(length, source.digest(number * length, length)) for number in range(STREAMS)]
+
+    def stored() -> list[tuple[int, str]]:
+        return [(length, source.digest(number * length, length)) for number in range(STREAMS)]
+
     return Outcome(seconds, source.size, stored, latencies)
 
 
@@ -138,8 +142,11 @@ def small_files(count: int, *, with_upload: bool) -> Work:
         with ThreadPoolExecutor(SMALL_CONCURRENCY) as pool:
             list(pool.map(share, range(SMALL_CONCURRENCY)))
         seconds = time.perf_counter() - begin
-        starts = [number * SMALL_BYTES % (source.size - SMALL_BYTES) for number in range(count)]
-        stored = [(SMALL_BYTES, source.digest(start, SMALL_BYTES)) for start in starts]
+
+        def stored() -> list[tuple[int, str]]:
+            starts = [number * SMALL_BYTES % (source.size - SMALL_BYTES) for number in range(count)]
+            return [(SMALL_BYTES, source.digest(start, SMALL_BYTES)) for start in starts]
+
         return Outcome(seconds, count * SMALL_BYTES, stored, latencies)
 
     return work
@@ -159,7 +166,7 @@ def download(server: Running, source: Source) -> Outcome:
         seconds = time.perf_counter() - begin
     if came != source.size:
         raise WrongAnswer(f"{server.name}: {came} of {source.size} bytes came back")
-    return Outcome(seconds, source.size, [(source.size, source.digest(0, source.size))], cpu_before=cpu)
+    return Outcome(seconds, source.size, lambda: [(source.size, source.digest(0, source.size))], cpu_before=cpu)
 
 
 def works(size: int, small: int) -> dict[str, Work]:
@@ -175,9 +182,9 @@ def works(size: int, small: int) -> dict[str, Work]:
     }
 
 
-def check_stored(server: Running, outcome: Outcome) -> None:
+def check_stored(server: Running, stored: list[tuple[int, str]]) -> None:
     """Find every file that must be there, by its digest, in the server's directory."""
-    sizes = {size for size, _ in outcome.stored}
+    sizes = {size for size, _ in stored}
     found: dict[str, int] = {}
     for folder, _, names in os.walk(server.files):
         for name in names:
@@ -186,7 +193,7 @@ def check_stored(server: Running, outcome: Outcome) -> None:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
                 found[digest] = found.get(digest, 0) + 1
-    for _, digest in outcome.stored:
+    for _, digest in stored:
         if found.get(digest, 0) < 1:
             raise WrongAnswer(f"{server.name} stored other bytes than were sent: nothing has the digest {digest}")
         found[digest] -= 1
@@ -200,12 +207,13 @@ def measure(name: str, work: Work, source: Source, directory: Path) -> dict[str,
         cpu = server.cpu_seconds()
         s3_cpu = server.bucket.cpu_seconds() if server.bucket else 0.0
         outcome = work(server, source)
+        cpu_after = server.cpu_seconds()
         if outcome.cpu_before is not None:
             cpu = outcome.cpu_before
         figures = {
             "seconds": outcome.seconds,
             "mb_per_second": outcome.size / 1e6 / outcome.seconds,
-            "cpu_seconds_per_gib": (server.cpu_seconds() - cpu) / (outcome.size / GIB),
+            "cpu_seconds_per_gib": (cpu_after - cpu) / (outcome.size / GIB),
             "rss_idle_mib": rss_idle,
         }
         if server.bucket:
@@ -217,9 +225,10 @@ def measure(name: str, work: Work, source: Source, directory: Path) -> dict[str,
             ordered = sorted(outcome.latencies_ms)
             figures["p50_ms"] = statistics.median(ordered)
             figures["p99_ms"] = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
-        if outcome.size // len(outcome.stored) == SMALL_BYTES:
-            figures["uploads_per_second"] = len(outcome.stored) / outcome.seconds
-        check_stored(server, outcome)
+        stored = outcome.stored()
+        if outcome.size // len(stored) == SMALL_BYTES:
+            figures["uploads_per_second"] = len(stored) / outcome.seconds
+        check_stored(server, stored)
     return figures
 
 

@@ -59,7 +59,12 @@ class BlobStore(Protocol):
         ...
 
     async def append(
-        self, writer: BlobWriter, chunks: AsyncIterator[bytes], *, expected_bytes: int | None = None
+        self,
+        writer: BlobWriter,
+        chunks: AsyncIterator[bytes],
+        *,
+        on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
+        expected_bytes: int | None = None,
     ) -> BlobWriter:
         """
         Store chunks (1 to 262,144 bytes each) behind what is durable, and say how far that now reaches.
@@ -73,6 +78,9 @@ class BlobStore(Protocol):
         The chunks are no more than `length` allows; nobody changes them later. They are not closed here.
 
         Args:
+            on_durable: Awaited between two chunks, now and then, with a writer that reaches further, so that a process
+                that dies loses less than the request. What it raises ends the append; what it recorded stays valid, as
+                `writer` does. Not for bytes that a checksum at the end may still refuse.
             expected_bytes: How many there will be if nothing cuts them short; what to expect, not to rely upon.
         """
         ...
@@ -116,23 +124,29 @@ class BlobStore(Protocol):
         ...
 
 
-class ReportingBlobStore(Protocol):
-    """A store that says during an append how far it is durable: a process that dies loses less than the request."""
+@dataclass(frozen=True, slots=True)
+class PipedBytes:
+    """A chunk that never came into this process's memory: `size` bytes, 1 or more, to be taken out of a pipe."""
+
+    pipe: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class PipingBlobStore(Protocol):
+    """A store whose append also takes chunks that wait in a pipe, of up to 1 MiB each, and empties it."""
 
     async def append(
         self,
         writer: BlobWriter,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterator[bytes | PipedBytes],
         *,
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
         expected_bytes: int | None = None,
     ) -> BlobWriter:
-        """
-        Do as BlobStore.append does, and hand each writer that reaches further to `on_durable`, to be recorded.
-
-        It is awaited between two chunks, now and then. What it raises ends the append; what it recorded stays valid,
-        as `writer` does. Not for bytes that a checksum at the end may still refuse.
-        """
+        """Do as BlobStore.append does."""
         ...
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from domain.blob import BlobWriter
+from domain.blob import BlobWriter, PipedBytes
 from domain.errors import (
     LengthExceeded,
     LengthMismatch,
@@ -228,9 +228,11 @@ class Body(Protocol):
     received: int
     ended_by: BodyEnd | None
 
-    def chunks(self, *, limit: int, checksum: "Checksum | None" = None) -> AsyncIterator[bytes]:
+    def chunks(self, *, limit: int, checksum: "Checksum | None" = None) -> AsyncIterator[bytes | PipedBytes]:
         """
         Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
+
+        PipedBytes come only after `allow_pipe`, and are to be taken before the next step.
 
         After a pause `ended_by` is still None and `chunks` continues where it was; never pause one with a checksum.
 
@@ -238,6 +240,10 @@ class Body(Protocol):
             LengthExceeded: More than `limit` bytes came.
             ChecksumMismatch: The body is whole and its digest another; or it ended early, so nothing can be said of it.
         """
+        ...
+
+    def allow_pipe(self) -> None:
+        """Say that nobody needs to see the bytes that are still to come: they may pass by the kernel alone."""
         ...
 
     def pause(self) -> None:

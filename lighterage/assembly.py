@@ -195,7 +195,9 @@ async def open_product(
                 length_max=settings.file_size_max,
                 lifetime=timedelta(hours=settings.upload_lifetime_hours),
                 public_url=f"{public_url}{UPLOADS_PATH}",
+                hashes_all=settings.hash_all,
             ),
+            piping=blobs if isinstance(blobs, LocalBlobs) else None,
         )
         audit = AuditLog(records=records, clock=clock)
         passwords = passwords or PasswordHasher()

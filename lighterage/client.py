@@ -44,11 +44,12 @@ def upload(url: str, token: str, path: Path, *, chunk_bytes: int, again: bool = 
     Upload a file, or the rest of it, and give the file's id.
 
     The server is asked for an upload under a key made of the file's name, size, time and beginning. The same key gives
-    the same upload back, so nothing has to be remembered here between two runs.
+    the same upload back, so nothing has to be remembered here between two runs. The file's SHA-256 goes along, so that
+    the server can tell whether it has the same bytes.
     """
     size = path.stat().st_size
     key = _fingerprint(path) + (f" {time.time_ns()}" if again else "")
-    named = {"name": path.name, "size": size, "idempotencyKey": key}
+    named = {"name": path.name, "size": size, "idempotencyKey": key, "sha256": _sha256(path)}
     payload = _ask(url, _CREATE, {"input": named}, token)["createUpload"]
     _raise_user_errors(payload)
     found = payload["upload"]
@@ -102,6 +103,11 @@ def _fingerprint(path: Path) -> str:
     with path.open("rb") as stream:
         digest.update(stream.read(2**20))
     return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _ask(url: str, query: str, variables: dict[str, Any], token: str | None = None) -> Any:

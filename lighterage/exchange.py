@@ -1,15 +1,17 @@
 """
 What uvicorn's exchange of one request keeps from an ASGI application, and uploads need.
 
-Three things: bytes that came before the client went away (uvicorn's `receive` forgets them when it tells of the end),
-interim answers (104 Upload Resumption Supported), and fields after a body. All are reached through uvicorn's own object
-for the exchange; where `receive` is not its method, as under another server or in a test, the application gets the
-scope as it is.
+Four things: bytes that came before the client went away (uvicorn's `receive` forgets them when it tells of the end),
+interim answers (104 Upload Resumption Supported), fields after a body, and a way past the parser for large bodies
+(pipe.py). All are reached through uvicorn's own object for the exchange; where `receive` is not its method, as under
+another server or in a test, the application gets the scope as it is.
 """
 
+from functools import partial
 from typing import Any
 
 from lighterage.authentication import App, Message, Receive, Scope, Send
+from lighterage.pipe import SocketPipe, can_pipe
 
 INFORMATIONAL = "http.response.informational"
 TRAILERS = "http.response.trailers"
@@ -36,6 +38,8 @@ class Exchange:
             await self._app(scope, receive, send)
             return
         scope["extensions"] = {**(scope.get("extensions") or {}), INFORMATIONAL: {}, TRAILERS: {}}
+        if can_pipe(cycle):
+            scope["lighterage.pipe"] = partial(SocketPipe, cycle)
         await self._app(scope, _receiver(cycle, receive), _sender(cycle, send))
 
 

@@ -167,6 +167,11 @@ class Settings(BaseModel):
         True,
         "Wait for the disk before acknowledging. Off, acknowledged bytes survive a killed process, not a power cut.",
     )
+    hash_all: bool = _setting(
+        False,
+        "Compute every file's SHA-256 while it comes. Off, that is done for files of up to 1 MiB and where the client"
+        " declared a digest; the others are read once more when they are complete.",
+    )
     free_bytes_min: int = _setting(256 * 2**20, "Refuse uploads when the disk has less room than this.", ge=0)
     cors_origins: str = _setting("*", "Origins whose pages may upload, separated by commas; `*` for every one.")
 

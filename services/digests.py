@@ -1,8 +1,8 @@
 """
-SHA-256 of whole files, computed while the bytes pass, in threads.
+SHA-256 of whole files, computed while the bytes pass, in threads: where the client declared it, or it costs nothing.
 
-A hash's state does not survive its process. What was not seen from the first byte to the last has no live digest;
-services/maintenance.py then reads the finished file again.
+Hashing is as much work as storing. A hash's state does not survive its process. What was not seen from the first byte
+to the last has no live digest; services/maintenance.py then reads the finished file again.
 """
 
 import asyncio
@@ -12,14 +12,21 @@ from collections import OrderedDict
 BATCH_BYTES = 2**20  # one hop to a thread for this many bytes; hashlib lets go of the interpreter meanwhile
 INLINE_BYTES_MAX = 2**16  # below this a hop costs more than the hash
 WAITING_BYTES_MAX = 32 * 2**20  # of all that is kept and not hashed yet, up to a batch for each upload
+LIVE_BYTES_MAX = 2**20  # files up to here are hashed anyhow: in less time than a second look at them would take
 LIVE_MAX = 10_000  # uploads whose state is kept; the longest untouched is forgotten first
 
 
 class LiveDigest:
-    """The SHA-256 of an upload's bytes from the first up to `offset`."""
+    """
+    The SHA-256 of an upload's bytes from the first up to `offset`.
 
-    def __init__(self) -> None:
+    Args:
+        bytes_max: Of a file whose digest is worth having; None where it is needed in any case.
+    """
+
+    def __init__(self, bytes_max: int | None = None) -> None:
         self.offset = 0
+        self._bytes_max = bytes_max
         self._hash = hashlib.sha256()
         self._batch: list[bytes] = []
         self._batch_bytes = 0
@@ -39,6 +46,10 @@ class LiveDigest:
     def waiting_bytes(self) -> int:
         """Bytes that are held until there is a batch of them."""
         return self._batch_bytes
+
+    @property
+    def is_needed(self) -> bool:
+        return self._bytes_max is None or self.offset <= self._bytes_max
 
     async def hexdigest(self) -> str:
         await self._settle()
@@ -67,7 +78,7 @@ class LiveDigests:
         self._live_max = live_max
         self._waiting_bytes = 0
 
-    def take(self, upload_id: str, *, offset: int) -> LiveDigest | None:
+    def take(self, upload_id: str, *, offset: int, bytes_max: int | None = None) -> LiveDigest | None:
         """
         Take out the digest that stands at `offset`; a new one at the beginning; None where bytes were missed.
 
@@ -75,7 +86,7 @@ class LiveDigests:
         """
         live = self._pop(upload_id)
         if offset == 0:
-            return LiveDigest()
+            return LiveDigest(bytes_max)
         return live if live is not None and live.offset == offset else None
 
     def give_back(self, upload_id: str, digest: LiveDigest) -> None:

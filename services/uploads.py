@@ -6,14 +6,15 @@ Every method authorises first and reads no byte before everything that can be de
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from auth.policy import Action, require
 from auth.tokens import TokenService
-from domain.blob import BlobStore, BlobWriter
+from domain.blob import BlobStore, BlobWriter, PipingBlobStore
 from domain.clock import Clock
 from domain.content import is_allowed, parse_media_type, sniff
 from domain.errors import (
@@ -51,7 +52,7 @@ from domain.upload import (
 )
 from domain.user import USERS
 from services.concatenating import Concatenator, members_key
-from services.digests import LiveDigest, LiveDigests
+from services.digests import LIVE_BYTES_MAX, LiveDigest, LiveDigests
 from services.finishing import Finisher
 from services.receiving import Receiver
 from services.remembering import Remembered
@@ -64,6 +65,8 @@ PROGRESS_INTERVAL_SECONDS = 0.25  # at most four frames a second
 PROGRESS_POLL_SECONDS = 1.0  # how late a change made by another process may be seen
 CHUNK_SIZE_BYTES = 64 * 2**20
 
+OnDurable = Callable[[BlobWriter], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class UploadRules:
@@ -74,11 +77,13 @@ class UploadRules:
         length_max: Bytes in one file at most.
         lifetime: How long an unfinished upload is kept after its last bytes.
         public_url: Where the tus endpoint is, with its last slash, as clients reach it.
+        hashes_all: Hash every file while its bytes pass, and not only where a digest was declared.
     """
 
     length_max: int
     lifetime: timedelta
     public_url: str
+    hashes_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,16 @@ class UploadService:
         throttle: Throttle,
         clock: Clock,
         rules: UploadRules,
+        piping: PipingBlobStore | None = None,
     ) -> None:
+        """
+        Args:
+            piping: The same store as `blobs`, where it takes bytes from a pipe.
+        """
         self._records = records
         self._uploads = records.collection(UPLOADS)
         self._blobs = blobs
+        self._piping = piping
         self._bus = bus
         self._locks = locks
         self._finisher = finisher
@@ -334,24 +345,30 @@ class UploadService:
         return upload
 
     async def _receive(self, upload: Upload, seen: Upload, command: AppendBytes, body: Body, limits: Limits) -> Upload:
-        """Store and record segment after segment. `seen` is the upload as it is recorded now."""
+        """Store and record, now and then and at the end. `seen` is the upload as it is recorded now."""
         length_max = self._length_max(limits)
         receiver = Receiver(
             body,
             offset=upload.offset,
             limit=upload.room(length_max=length_max),
             checksum=command.checksum,
-            digest=self._digests.take(upload.id, offset=upload.offset),
+            digest=self._digest_for(upload),
             # A part has no beginning that would tell a type: the file that it becomes a part of has.
             inspect=None
             if upload.concatenation is Concatenation.PARTIAL
             else lambda beginning: _check_type(beginning, upload, limits),
+            can_pipe=self._piping is not None,
         )
+
+        async def record(writer: BlobWriter) -> None:
+            nonlocal upload, seen
+            if writer.size_bytes != upload.length:  # the last byte is recorded when the body has ended
+                upload = seen = await self._save(self._moved(upload, writer, receiver), seen, limits)
+
         while True:
             fault: LighterageError | None = None
             try:
-                expected = receiver.expected(command.body_length)
-                writer = await self._blobs.append(upload.writer, receiver.segment(), expected_bytes=expected)
+                writer = await self._store(upload.writer, receiver, command, record)
             except (StoreFull, StoreUnavailable) as error:
                 if error.kept is None:
                     raise
@@ -367,17 +384,39 @@ class UploadService:
                 return upload
             seen = upload
 
+    async def _store(
+        self, writer: BlobWriter, receiver: Receiver, command: AppendBytes, on_durable: OnDurable
+    ) -> BlobWriter:
+        expected = receiver.expected(command.body_length)
+        record = on_durable if command.checksum is None else None
+        if self._piping is not None:
+            chunks = receiver.segment()
+            return await self._piping.append(writer, chunks, on_durable=record, expected_bytes=expected)
+        seen = cast("AsyncIterator[bytes]", receiver.segment())  # nothing is piped where the store cannot take it
+        return await self._blobs.append(writer, seen, on_durable=record, expected_bytes=expected)
+
+    def _digest_for(self, upload: Upload) -> LiveDigest | None:
+        if upload.sha256 is not None or self._rules.hashes_all:
+            return self._digests.take(upload.id, offset=upload.offset)
+        if (upload.length or upload.offset) > LIVE_BYTES_MAX:
+            return None
+        return self._digests.take(upload.id, offset=upload.offset, bytes_max=LIVE_BYTES_MAX)
+
+    def _moved(self, upload: Upload, writer: BlobWriter, receiver: Receiver) -> Upload:
+        """Give the upload with what became durable, and with what the passing bytes told."""
+        if not upload.is_sniffed and receiver.is_inspected:
+            found = sniff(receiver.beginning, name=upload.name, declared=upload.content_type)
+            upload = replace(upload, content_type=found, is_sniffed=True)
+        now = self._clock.now()
+        return upload.advance(writer, now=now, expires_at=now + self._rules.lifetime)
+
     async def _commit(
         self, upload: Upload, seen: Upload, writer: BlobWriter, receiver: Receiver, limits: Limits
     ) -> Upload:
         """Record what became durable. `seen` is the upload as it is recorded now."""
-        now = self._clock.now()
-        if not upload.is_sniffed and receiver.is_inspected:
-            found = sniff(receiver.beginning, name=upload.name, declared=upload.content_type)
-            upload = replace(upload, content_type=found, is_sniffed=True)
-        moved = upload.advance(writer, now=now, expires_at=now + self._rules.lifetime)
+        moved = self._moved(upload, writer, receiver)
         is_further = moved.offset != seen.offset
-        if not is_further and moved == replace(seen, updated_at=now, expires_at=moved.expires_at):
+        if not is_further and moved == replace(seen, updated_at=moved.updated_at, expires_at=moved.expires_at):
             return seen
         digest = receiver.digest
         if moved.status is UploadStatus.ASSEMBLING:

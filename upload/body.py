@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from enum import Enum
+from typing import Any, Protocol
 
+from domain.blob import PipedBytes
 from domain.errors import ChecksumMismatch, LengthExceeded
 from domain.upload import BodyEnd, Checksum
 from upload.protocol import headers
@@ -15,7 +17,33 @@ Receive = Callable[[], Awaitable[Message]]
 CallLater = Callable[..., asyncio.TimerHandle]
 
 CHUNK_BYTES_MAX = 256 * 1024  # what stores are promised; uvicorn's messages are no longer either
+PIPE_BYTES_MAX = 2**20  # of one chunk in a pipe: what Linux lets anybody's pipe hold
+PIPED_BYTES_MIN = 256 * 1024  # bodies with less than this to come are not worth a pipe
 _IDLE_TICKS = 4  # looks at the progress in one idle timeout; one more is waited, so a body never ends too early
+
+
+class BodyPipe(Protocol):
+    """The way of a body past the server's parser: the kernel moves it from the connection into a pipe."""
+
+    def begin(self) -> bytes:
+        """Take the connection over from the parser, and give the bytes that it had read already."""
+        ...
+
+    async def fill(self, size_max: int) -> PipedBytes | None:
+        """Wait for bytes and move up to `size_max` of them into the empty pipe; None when the client has gone."""
+        ...
+
+    def empty(self) -> None:
+        """Throw away what is in the pipe and was not taken out."""
+        ...
+
+    def end(self) -> None:
+        """Give the connection back: the body is whole, and what comes next is another request."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the pipe; more than once, at any time."""
+        ...
 
 
 class BodyReader:
@@ -41,6 +69,8 @@ class BodyReader:
         "_idle_ticks",
         "_idle_timeout_seconds",
         "_pausing",
+        "_pipe",
+        "_pipe_state",
         "_progress_bytes_min",
         "_receive",
         "_received_at_tick",
@@ -62,9 +92,11 @@ class BodyReader:
         algorithms: tuple[str, ...] = (),
         rate_min_bytes_per_second: int = 0,
         call_later: CallLater | None = None,
+        pipe: BodyPipe | None = None,
     ) -> None:
         """
         Args:
+            pipe: Where the server has one for this body, whose length must be known then.
             header_lines: The server's own list of header lines. uvicorn with httptools appends trailers to it when the
                 body has come; what is in it now is no trailer.
             algorithms: Those a checksum in the trailer may name.
@@ -86,12 +118,16 @@ class BodyReader:
         self._task: asyncio.Task[Any] | None = None  # who is waiting for bytes right now
         self._ending: BodyEnd | None = None
         self._pausing = False
+        self._pipe = pipe
+        self._pipe_state = _Piping.NOT_ALLOWED
         self._idle_ticks = 0
         self._received_at_tick = 0
 
-    async def chunks(self, *, limit: int, checksum: Checksum | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, *, limit: int, checksum: Checksum | None = None) -> AsyncIterator[bytes | PipedBytes]:
         """
         Yield chunks of 1 to 262,144 bytes; a cut, stopped or idle body just ends, and `ended_by` says so.
+
+        Once it was allowed, chunks in a pipe, of up to `PIPE_BYTES_MAX`, which are gone with the next step.
 
         A cancellation of the reading task leaves the body where it is.
 
@@ -115,6 +151,9 @@ class BodyReader:
             self.received += len(body)
             if taken > limit:
                 raise _exceeded(limit)
+            if isinstance(body, PipedBytes):
+                yield body
+                continue
             if len(body) <= CHUNK_BYTES_MAX:
                 if verifier is not None:
                     verifier.update(body)
@@ -128,6 +167,11 @@ class BodyReader:
         if checksum is not None and verifier is not None:
             self._verify(checksum, verifier)
 
+    def allow_pipe(self) -> None:
+        """Let the bytes that are still to come pass by the kernel alone, where the server can do that."""
+        if self._pipe is not None and self._pipe_state is _Piping.NOT_ALLOWED:
+            self._pipe_state = _Piping.ALLOWED
+
     def pause(self) -> None:
         """End the present `chunks` where it is; the next call of it continues there. Not for a body with a checksum."""
         if self.ended_by is None and not self._pausing:
@@ -139,22 +183,29 @@ class BodyReader:
         self._end(BodyEnd.STOPPED)
 
     def close(self) -> None:
-        """Let go of the timer. The body must not be read any more."""
+        """Let go of timer and pipe. The body must not be read any more."""
+        self._disarm()
+        if self._pipe is not None:
+            self._pipe.close()
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     async def drain(self, limit: int, *, timeout_seconds: float) -> None:
         """Read on and throw away, until the body ends, `limit` more bytes came or the time is over."""
-        self.close()
+        self._disarm()
         call_later = self._call_later or asyncio.get_running_loop().call_later
         self._timer = call_later(timeout_seconds, self._end, BodyEnd.IDLE)
         received = self.received
         while self.ended_by is None and self.received - received < limit:
             self._pausing = False  # there is nobody left to pause for, and a paused body gives nothing
+            if self._pipe is not None:
+                self._pipe.empty()
             self.received += len(await self._next())
 
-    async def _next(self) -> bytes:
+    async def _next(self) -> bytes | PipedBytes:
         """Wait for the next bytes; none may come, and `ended_by` may be set by then."""
         if self._note_ending() or self._pausing:
             return b""
@@ -165,7 +216,9 @@ class BodyReader:
         cancelling = task.cancelling()
         self._task = task
         try:
-            message = await self._receive()
+            if self._pipe_state is not _Piping.NOT_ALLOWED:
+                return await self._next_piped()
+            return self._take(await self._receive())
         except asyncio.CancelledError:
             # Ours only if nobody else wants this task to end.
             woken = self._note_ending() or self._pausing
@@ -174,7 +227,26 @@ class BodyReader:
             return b""
         finally:
             self._task = None
-        return self._take(message)
+
+    async def _next_piped(self) -> bytes | PipedBytes:
+        assert self._pipe is not None
+        assert self.length is not None
+        left = self.length - self.received
+        if self._pipe_state is _Piping.ALLOWED:
+            if left < PIPED_BYTES_MIN:
+                self._pipe_state = _Piping.NOT_ALLOWED
+                self._pipe = None
+                return b""
+            self._pipe_state = _Piping.BEGUN
+            if begun := self._pipe.begin():
+                return self._take({"type": "http.request", "body": begun, "more_body": True})
+        chunk = await self._pipe.fill(min(left, PIPE_BYTES_MAX))
+        if chunk is None:
+            return self._take({"type": "http.disconnect"})
+        if chunk.size == left:
+            self.ended_by = BodyEnd.COMPLETE
+            self._pipe.end()
+        return chunk
 
     def _note_ending(self) -> bool:
         if self._ending is None:
@@ -234,6 +306,12 @@ class BodyReader:
             checksum = headers.parse_checksum(trailer.decode("latin-1"), algorithms=self._algorithms)
         if not verifier.matches(checksum):
             raise ChecksumMismatch(checksum.algorithm)
+
+
+class _Piping(Enum):
+    NOT_ALLOWED = 0
+    ALLOWED = 1
+    BEGUN = 2
 
 
 def _exceeded(limit: int) -> LengthExceeded:

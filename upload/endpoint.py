@@ -24,7 +24,7 @@ from domain.upload import (
     TerminateUpload,
     Upload,
 )
-from upload.body import BodyReader, Message, Receive
+from upload.body import PIPED_BYTES_MIN, BodyPipe, BodyReader, Message, Receive
 from upload.protocol import cors, rufh, tus1
 from upload.protocol.config import Config
 from upload.protocol.errors import BodyCut, InternalFault, RequestIdle, RequestStopped
@@ -83,7 +83,8 @@ class UploadEndpoint:
     An ASGI application, mounted at `config.base_path`.
 
     It expects of the scope, all optional: `lighterage.principal`, a Principal (else a guest);
-    `lighterage.authentication_error`, a LighterageError to refuse the request with; `lighterage.request_id`.
+    `lighterage.authentication_error`, a LighterageError to refuse the request with; `lighterage.request_id`;
+    `lighterage.pipe`, which makes a BodyPipe for the request.
 
     Where the scope has the extension `http.response.informational`, the server can send a message of that type, with
     `status` and `headers`, before the response; then new uploads of the IETF draft are announced with 104.
@@ -110,6 +111,7 @@ class UploadEndpoint:
             header_lines=scope["headers"],
             algorithms=self._config.checksum_algorithms,
             rate_min_bytes_per_second=self._config.rate_min_bytes_per_second,
+            pipe=_pipe(scope, head.body_length),
         )
         try:
             answer = await self._answer(scope, head, body, send)
@@ -246,6 +248,11 @@ class UploadEndpoint:
             content = b""
             await body.drain(DRAIN_BYTES_MAX, timeout_seconds=self._config.linger_seconds)
         await send({"type": "http.response.body", "body": content})
+
+
+def _pipe(scope: Scope, length: int | None) -> BodyPipe | None:
+    open_pipe: Callable[[], BodyPipe] | None = scope.get("lighterage.pipe")
+    return open_pipe() if open_pipe is not None and length is not None and length >= PIPED_BYTES_MIN else None
 
 
 def _authenticate(scope: Scope) -> Principal:

@@ -34,6 +34,14 @@ def write(fd: int, chunk: bytes, offset: int) -> int:
     return offset
 
 
+def take(pipe: int, size: int, fd: int, offset: int) -> int:
+    """Move `size` bytes out of a pipe to `offset` of a file, by the kernel alone, and give where they end."""
+    end = offset + size
+    while offset < end:
+        offset += os.splice(pipe, fd, end - offset, offset_dst=offset)
+    return offset
+
+
 async def read(fd: int, size: int, offset: int) -> bytes:
     """Read from the page cache at once, and from the disk in a thread, so that a slow one stops nobody else."""
     probe = bytearray(1)

@@ -22,12 +22,12 @@ from types import TracebackType
 from adapters.blobs import files
 from adapters.blobs.faults import fault_of
 from adapters.blobs.keys import check_key
-from domain.blob import Blob, BlobKey, BlobWriter
+from domain.blob import Blob, BlobKey, BlobWriter, PipedBytes
 from domain.errors import Conflict, NotFound, StoreUnavailable, UploadLocked
 
 STAGING = ".staging"  # no key begins with a dot, so no blob can be in it
 WRITE_OUT_BYTES = 4 * 2**20  # the disk takes these while the next come: 8 MiB appends 1,665 MB/s, without 1,221
-REPORT_BYTES = 32 * 2**20  # between two reports, each of which costs a sync and somebody a record
+REPORT_BYTES = 32 * 2**20  # between two reports, each of which costs somebody a record
 READ_BYTES = 2**20  # of one read of a download
 LOOK_BYTES = 4 * 2**20  # between two looks at how much room the disk has, microseconds each
 FREE_BYTES_MIN = 256 * 2**20  # below this the store calls itself full, so that logs and databases keep room
@@ -71,7 +71,7 @@ class LocalBlobs:
     async def append(
         self,
         writer: BlobWriter,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterator[bytes | PipedBytes],
         *,
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None = None,
         expected_bytes: int | None = None,
@@ -95,58 +95,46 @@ class LocalBlobs:
         self,
         fd: int,
         writer: BlobWriter,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterator[bytes | PipedBytes],
         on_durable: Callable[[BlobWriter], Awaitable[None]] | None,
     ) -> BlobWriter:
-        offset = written_out = reported = look_at = writer.size_bytes
-        write_out: asyncio.Future[None] | None = None
+        offset = reported = look_at = writer.size_bytes
+        syncing = self._syncing(fd, writer)
         async for chunk in chunks:
             try:
                 if offset >= look_at:
                     self._check_room()
                     look_at = offset + LOOK_BYTES
-                offset = files.write(fd, chunk, offset)
+                if isinstance(chunk, PipedBytes):
+                    offset = files.take(chunk.pipe, chunk.size, fd, offset)
+                else:
+                    offset = files.write(fd, chunk, offset)
             except OSError as error:
-                raise fault_of(error, await self._keep(fd, writer, offset, write_out)) from error
-            if self._fsync and offset - written_out >= WRITE_OUT_BYTES:
-                with _translated:
-                    if write_out is not None:
-                        await asyncio.shield(write_out)
-                write_out, written_out = files.soon(files.sync_and_close, os.dup(fd)), offset
-            if on_durable is not None and offset - reported >= REPORT_BYTES:
-                with _translated:
-                    # Its fault would be reported once, to it or to the sync behind it.
-                    if write_out is not None:
-                        await asyncio.shield(write_out)
-                    await self._make_durable(fd, writer)
-                reported = offset
-                await on_durable(replace(writer, size_bytes=offset))
+                raise fault_of(error, await self._keep(syncing, writer, offset)) from error
+            with _translated:
+                await syncing.follow(offset)
+            if on_durable is not None and syncing.durable - reported >= REPORT_BYTES:
+                reported = syncing.durable
+                await on_durable(replace(writer, size_bytes=reported))
         with _translated:
-            if write_out is not None:
-                await asyncio.shield(write_out)
-            if offset > written_out or (offset and not writer.size_bytes):
-                await self._make_durable(fd, writer)
+            await syncing.reach(offset)
         return replace(writer, size_bytes=offset)
 
-    async def _keep(
-        self, fd: int, writer: BlobWriter, offset: int, write_out: asyncio.Future[None] | None
-    ) -> BlobWriter | None:
+    async def _keep(self, syncing: "_Syncing", writer: BlobWriter, offset: int) -> BlobWriter | None:
         """Make durable what was written before a fault; None where that fails too, or nothing was."""
-        # The kernel tells of a failed write-back only once: behind a sync that failed, one that succeeds says nothing.
         try:
-            if write_out is not None:
-                await asyncio.shield(write_out)
-            await self._make_durable(fd, writer)
+            await syncing.reach(offset)
         except OSError:
             return None
         return replace(writer, size_bytes=offset) if offset > writer.size_bytes else None
 
-    async def _make_durable(self, fd: int, writer: BlobWriter) -> None:
-        if self._fsync:
-            folder = files.parent(self._staged(writer.key))
-            # With the first bytes comes the name; later it is on the disk already.
-            folders = [] if writer.size_bytes else files.folders_from(folder, self._staging)
-            await files.in_thread(files.sync_and_close, os.dup(fd), folders)
+    def _syncing(self, fd: int, writer: BlobWriter) -> "_Syncing":
+        if not self._fsync:
+            return _Syncing(fd, writer.size_bytes)
+        # With the first bytes comes the name; later it is on the disk already.
+        folder = files.parent(self._staged(writer.key))
+        folders = [] if writer.size_bytes else files.folders_from(folder, self._staging)
+        return _ToDisk(fd, writer.size_bytes, folders)
 
     async def concatenate(self, writer: BlobWriter, sources: Sequence[BlobKey]) -> BlobWriter:
         """Let the file system copy; where it can share blocks nothing is copied at all."""
@@ -157,7 +145,7 @@ class LocalBlobs:
             for key in sources:
                 offset = await self._copy(key, fd, offset)
             with _translated:
-                await self._make_durable(fd, writer)
+                await self._syncing(fd, writer).reach(offset)
         finally:
             # No unlocking here: after a cancellation a thread may still be copying, and its descriptor holds the lock.
             os.close(fd)
@@ -414,6 +402,59 @@ def _blob(key: BlobKey, status: os.stat_result) -> Blob:
     if not stat.S_ISREG(status.st_mode):
         raise NotFound("blob")
     return Blob(key, status.st_size, etag=f"{status.st_mtime_ns:x}-{status.st_size:x}")
+
+
+class _Syncing:
+    """How far an append is durable, where that is as far as it was written."""
+
+    def __init__(self, fd: int, durable: int) -> None:
+        self._fd = fd
+        self.durable = durable
+
+    async def follow(self, offset: int) -> None:
+        """Take note that the file was written up to `offset`; waits where the disk is too far behind."""
+        self.durable = offset
+
+    async def reach(self, offset: int) -> None:
+        """Return when everything up to `offset` is durable."""
+        self.durable = offset
+
+
+class _ToDisk(_Syncing):
+    """
+    The same where that is as far as the disk has it: one sync at a time, beside the writes.
+
+    The kernel tells of a failed write-back only once: behind a sync that failed, one that succeeds says nothing, so
+    the fault of one is that of all.
+    """
+
+    def __init__(self, fd: int, durable: int, folders: Sequence[str]) -> None:
+        super().__init__(fd, durable)
+        self._folders = folders
+        self._begun = durable
+        self._running: asyncio.Future[None] | None = None
+
+    async def follow(self, offset: int) -> None:
+        if offset - self._begun >= WRITE_OUT_BYTES:
+            await self._settle()
+            self._begin(offset)
+
+    async def reach(self, offset: int) -> None:
+        await self._settle()
+        if offset > self.durable:
+            self._begin(offset)
+            await self._settle()
+
+    def _begin(self, offset: int) -> None:
+        folders, self._folders = self._folders, ()
+        self._running = files.soon(files.sync_and_close, os.dup(self._fd), folders)
+        self._begun = offset
+
+    async def _settle(self) -> None:
+        if self._running is not None:
+            await asyncio.shield(self._running)
+            self._running = None
+            self.durable = self._begun
 
 
 class _Translating:

@@ -65,7 +65,8 @@ CASES = [(how, mode) for how in UPLOADS for mode in (Mode if how == "in three re
 async def test_upload_survives_a_fault_at_every_call(rig, monkeypatch, how, mode):
     """The loop of the house: call 1, 2, 3 … until none fails."""
     if not UPLOADS[how].get("is_bold"):
-        monkeypatch.setattr("services.receiving.SEGMENT_BYTES", 8)
+        monkeypatch.setattr("adapters.blobs.local.REPORT_BYTES", 8)
+        monkeypatch.setattr("adapters.blobs.local.WRITE_OUT_BYTES", 4)
 
     async def make() -> Sender:
         return Sender(rig, await rig.new_user(), **{"content": CONTENT} | UPLOADS[how])

@@ -105,6 +105,9 @@ class FakeBody:
             if self.ended_by is not BodyEnd.COMPLETE or not verifier.matches(checksum):
                 raise ChecksumMismatch(checksum.algorithm)
 
+    def allow_pipe(self) -> None:
+        """There is none."""
+
     def pause(self) -> None:
         if self.ended_by is None:
             self._pausing = True
