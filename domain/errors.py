@@ -62,6 +62,23 @@ class TokenExpired(Unauthenticated):
     hint = "Get a new access token with your refresh token, or log in again."
 
 
+class SignatureInvalid(Unauthenticated):
+    """A signed request (AWS Signature Version 4) is not what its key signed."""
+
+    code = "signature_invalid"
+    hint = "Check the secret access key, and that nothing between you and the server changes requests."
+
+
+class ClockSkewed(Unauthenticated):
+    """A signed request is too old, or from the future."""
+
+    code = "clock_skewed"
+    hint = "Set your machine's clock, and sign the request anew."
+
+    def __init__(self) -> None:
+        super().__init__("the request was signed at another time than now")
+
+
 class InvalidCredentials(Unauthenticated):
     """Name and password do not go together; which of them is wrong is not said."""
 

@@ -59,6 +59,7 @@ from rest.health import health_routes
 from rest.manifests import manifest_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
 from rest.queries import query_routes
+from rest.selecting import SelectRoute
 from services import Services
 from services.accounts import AccountService, ForeignLogIns, SessionRules
 from services.audit import AuditLog
@@ -75,6 +76,7 @@ from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
 from services.settling import UsageSettler
+from services.signing import SigningService
 from services.tenants import TenantService
 from services.throttling import Rates, Throttle
 from services.tickets import Tickets
@@ -263,6 +265,7 @@ async def open_product(
                 clock=clock,
                 per_tenant_max=settings.query_per_tenant,
             ),
+            signing=SigningService(keys=accounts, clock=clock),
         )
         maintenance = MaintenanceService(
             records=records,
@@ -307,6 +310,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     if settings.graphql:
         routes += build_graphql(services, _graphql_config(product), stopping=stopping)
         routes += graphiql_routes(WEB_DIST / "graphiql")
+    routes.append(SelectRoute(services.queries, services.tenants, services.signing))
     app = Starlette(
         routes=routes,
         exception_handlers={

@@ -13,6 +13,7 @@ from domain.problem import CONTENT_TYPE, problem_document, retry_after_seconds
 
 STATUS_BY_CODE: Mapping[str, int] = {
     "checksum_mismatch": 422,
+    "clock_skewed": 401,
     "conflict": 409,
     "content_type_not_allowed": 415,
     "cursor_invalid": 422,
@@ -32,6 +33,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "range_not_satisfiable": 416,
     "rate_limited": 429,
     "sign_up_disabled": 403,
+    "signature_invalid": 401,
     "sql_invalid": 400,
     "store_full": 507,
     "store_unavailable": 503,

@@ -46,6 +46,7 @@ class Answer:
 
 ANSWERS: dict[str, Answer] = {
     "not_found": Answer(ErrorCode.NOT_FOUND, UserErrorCode.NOT_FOUND),
+    "clock_skewed": Answer(ErrorCode.UNAUTHENTICATED),
     "conflict": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.CONFLICT),
     "unauthenticated": Answer(ErrorCode.UNAUTHENTICATED),
     "token_invalid": Answer(ErrorCode.UNAUTHENTICATED, UserErrorCode.TOKEN_INVALID),
@@ -70,6 +71,7 @@ ANSWERS: dict[str, Answer] = {
     "quota_exceeded": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.QUOTA_EXCEEDED),
     "file_not_ready": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.FILE_NOT_READY),
     "range_not_satisfiable": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.OUT_OF_RANGE),
+    "signature_invalid": Answer(ErrorCode.UNAUTHENTICATED),
     "sql_invalid": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.SQL_INVALID),
     "query_limit_exceeded": Answer(ErrorCode.BAD_REQUEST),
     "store_full": Answer(ErrorCode.INTERNAL),

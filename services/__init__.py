@@ -10,6 +10,7 @@ from services.manifests import ManifestService
 from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationService
+from services.signing import SigningService
 from services.tenants import TenantService
 from services.uploads import UploadService
 
@@ -28,3 +29,4 @@ class Services:
     manifests: ManifestService
     uploads: UploadService
     queries: QueryService
+    signing: SigningService

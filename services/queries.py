@@ -160,10 +160,15 @@ class QueryService:
             yield End(_stats(opened.result))
 
     async def select_text(
-        self, principal: Principal, file_id: FileId, query: Select, writing: Writing
+        self, principal: Principal, file_id: FileId, query: Select, writing: Writing, *, key: str | None = None
     ) -> AsyncGenerator[bytes | Progress | End, None]:
-        """Run a statement and yield its records as text, whole ones, then the end; closing it ends the query."""
-        async with self._open(principal, file_id, query, writing) as opened:
+        """
+        Run a statement and yield its records as text, whole ones, then the end; closing it ends the query.
+
+        Args:
+            key: The file was named by the key of its blob, so that it must be this one.
+        """
+        async with self._open(principal, file_id, query, writing, key) as opened:
             async with aclosing(opened.result.events()) as events:
                 async for event in events:
                     if not isinstance(event, Statistics):
@@ -188,9 +193,16 @@ class QueryService:
 
     @asynccontextmanager
     async def _open(
-        self, principal: Principal, file_id: FileId, query: Select, writing: Writing | None = None
+        self,
+        principal: Principal,
+        file_id: FileId,
+        query: Select,
+        writing: Writing | None = None,
+        key: str | None = None,
     ) -> AsyncGenerator["_Opened", None]:
         file = await self._find(principal, file_id)
+        if key is not None and key != file.key:
+            raise NotFound("file")
         engine = self._engine
         if engine is None:
             raise SqlInvalid("SQL is switched off on this server", sql_code="UnsupportedFunction")

@@ -43,6 +43,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "body_cut": 400,
     "checksum_algorithm_unsupported": 400,  # "400 Bad Request if the checksum algorithm is not supported by the server"
     "checksum_mismatch": 460,  # "460 Checksum Mismatch if the checksums mismatch"
+    "clock_skewed": 401,
     "conflict": 409,
     "content_coding_unsupported": 415,
     "content_type_not_allowed": 415,
@@ -69,6 +70,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "request_idle": 408,
     "request_stopped": 423,
     "sign_up_disabled": 403,
+    "signature_invalid": 401,
     "sql_invalid": 400,
     "store_full": 507,
     "store_unavailable": 503,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ import pytest
 from domain.file import File
 from lighterage.exchange import Exchange
 from tests.support.graphql_client import serve
-from tests.support.product import Caller, World, open_world
+from tests.support.product import Caller, FakeClock, World, open_world
 
 PEOPLE = b"name,age,city\nAnna,31,Oslo\nBo,5,Bergen\nCleo,62,Oslo\n"
 
@@ -50,7 +51,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server, None]:
-    async with open_world(tmp_path_factory.mktemp("sql"), query_workers=1, query_threads=1) as world:
+    # boto3 signs with the time that it is.
+    clock = FakeClock(datetime.now(UTC))
+    async with open_world(tmp_path_factory.mktemp("sql"), clock=clock, query_workers=1, query_threads=1) as world:
         await world.anna.upload(PEOPLE, name="people.csv")
         async with serve(Exchange(world.app)) as address:  # type: ignore[arg-type]
             yield Server(world, f"http://{address}", await world.file_of(world.anna))

@@ -2,7 +2,7 @@
 
 from botocore.eventstream import EventStreamBuffer
 
-from query import writers
+from rest import eventstream
 
 
 def read(data: bytes) -> list[tuple[dict[str, str], bytes]]:
@@ -13,7 +13,7 @@ def read(data: bytes) -> list[tuple[dict[str, str], bytes]]:
 
 def test_messages_are_what_the_sdk_reads() -> None:
     """botocore checks both checksums and the lengths of every message."""
-    stream = writers.records(b"a,b\n") + writers.continuation() + writers.end()
+    stream = eventstream.records(b"a,b\n") + eventstream.continuation() + eventstream.end()
 
     assert read(stream) == [
         ({":message-type": "event", ":event-type": "Records", ":content-type": "application/octet-stream"}, b"a,b\n"),
@@ -24,8 +24,8 @@ def test_messages_are_what_the_sdk_reads() -> None:
 
 def test_statistics_carry_the_three_counts() -> None:
     """Stats and Progress differ in the name of the element only."""
-    (stats,) = read(writers.statistics(scanned_bytes=3, processed_bytes=2, returned_bytes=1))
-    (progress,) = read(writers.progress(scanned_bytes=3, processed_bytes=2, returned_bytes=1))
+    (stats,) = read(eventstream.statistics(scanned_bytes=3, processed_bytes=2, returned_bytes=1))
+    (progress,) = read(eventstream.progress(scanned_bytes=3, processed_bytes=2, returned_bytes=1))
 
     counts = b"<BytesScanned>3</BytesScanned><BytesProcessed>2</BytesProcessed><BytesReturned>1</BytesReturned>"
     assert b"<Stats>" + counts + b"</Stats>" in stats[1]
@@ -35,7 +35,7 @@ def test_statistics_carry_the_three_counts() -> None:
 
 def test_error_ends_a_stream() -> None:
     """An error after the first record has no status code any more; it is a message."""
-    ((headers, payload),) = read(writers.error("CastFailed", "no number"))
+    ((headers, payload),) = read(eventstream.error("CastFailed", "no number"))
 
     assert headers == {":error-code": "CastFailed", ":error-message": "no number", ":message-type": "error"}
     assert payload == b""
