@@ -207,7 +207,7 @@ def query(
         str | None, typer.Option("--input", help="csv, json_lines, json_document, parquet; else as the file tells.")
     ] = None,
     compression: Annotated[
-        str | None, typer.Option("--compression", help="none, gzip, bzip2; else as the file tells.")
+        str | None, typer.Option("--compression", help="none, gzip, bzip2, zstd; else as the file tells.")
     ] = None,
     header: Annotated[str, typer.Option("--header", help="Of a CSV file: use, ignore or none.")] = "use",
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Between the fields of a CSV file.")] = None,

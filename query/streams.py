@@ -4,14 +4,21 @@ Bytes one after the other: local file or ranges, decompressed, cut to the scan r
 
 import bz2
 import os
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Final, Protocol
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from query.errors import QueryError
 from query.formats import Compression
 
 _READ_BYTES: Final = 1 << 20
+_ZSTD_WINDOW_LOG_MAX: Final = 27  # 128 MiB, as zstd's own command reads unless told otherwise
 
 
 class ByteSource(Protocol):
@@ -179,7 +186,18 @@ def _bzip2() -> Step:
 
 
 def _zstd() -> Step:
-    raise QueryError("InvalidCompressionFormat", "ZSTD is not supported here")
+    inflater = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG_MAX})
+
+    def step(data: bytes, most: int) -> tuple[bytes, bytes, bool]:
+        if inflater.eof:
+            return b"", data, True
+        try:
+            produced = inflater.decompress(data, most)
+        except zstd.ZstdError as error:
+            raise ValueError from error
+        return produced, inflater.unused_data if inflater.eof else b"", inflater.eof
+
+    return step
 
 
 _DECOMPRESSORS: Final[dict[Compression, Callable[[], Step]]] = {

@@ -2,10 +2,16 @@
 
 import bz2
 import gzip
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from query import Compression, Header, InputFormat, JsonType, Kind, OutputFormat, QueryError, ScanRange
 from tests.support.query_run import Bench
@@ -58,6 +64,13 @@ DATA: dict[str, tuple[bytes, InputFormat]] = {
     "range-last-4": (RANGES, InputFormat(scan_range=ScanRange(None, 4))),
     "gzip": (gzip.compress(b"a,b\nc,d\n"), InputFormat(compression=Compression.GZIP)),
     "gzip-members": (gzip.compress(b"a,b\n") + gzip.compress(b"c,d\n"), InputFormat(compression=Compression.GZIP)),
+    "zstd": (zstd.compress(b"a,b\nc,d\n"), InputFormat(compression=Compression.ZSTD)),
+    "zstd-members": (
+        zstd.compress(b"a,b\n") + b"\x50\x2a\x4d\x18\x02\0\0\0xy" + zstd.compress(b"c,d\n"),
+        InputFormat(compression=Compression.ZSTD),
+    ),
+    "zstd-cut": (zstd.compress(b"a,b\nc,d\n")[:-3], InputFormat(compression=Compression.ZSTD)),
+    "zstd-none": (b"a,b\n", InputFormat(compression=Compression.ZSTD)),
     "bzip2": (bz2.compress(b"a,b\nc,d\n"), InputFormat(compression=Compression.BZIP2)),
     "rules": (RULES, LINES),
     "rules-doc": (RULES, DOCUMENT),
