@@ -162,6 +162,30 @@ class CopyingBlobStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SelectCounts:
+    """How far a query by the store is; the last are the totals."""
+
+    bytes_scanned: int
+    bytes_processed: int
+    bytes_returned: int
+
+
+class SelectingBlobStore(Protocol):
+    """A store that runs SQL over a blob by itself, so that the blob's bytes need not come here."""
+
+    def select(self, key: BlobKey, request: Mapping[str, object]) -> AsyncGenerator[bytes | SelectCounts, None]:
+        """
+        Yield records as text, cut anywhere, and counts between them; whoever stops early closes it.
+
+        SqlInvalid where the store finds fault with the query, StoreUnavailable where the answer was cut off.
+
+        Args:
+            request: In the words of S3's SelectObjectContent: Expression, InputSerialization and so on.
+        """
+        ...
+
+
 class SweepingBlobStore(Protocol):
     """A store in which a crash may leave unfinished blobs that no record names."""
 

@@ -29,7 +29,7 @@ from auth.sealing import Sealer
 from auth.tokens import TokenService, new_private_key
 from domain.apikey import API_KEYS
 from domain.audit import AUDIT_EVENTS
-from domain.blob import BlobKey, BlobStore
+from domain.blob import BlobKey, BlobStore, SelectingBlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
@@ -263,6 +263,7 @@ async def open_product(
                 engine=await _open_engine(stack, settings, clock) if with_sql else None,
                 path_of=path_of,
                 clock=clock,
+                selecting=_selecting(blobs, settings),
                 per_tenant_max=settings.query_per_tenant,
             ),
             signing=SigningService(keys=accounts, clock=clock),
@@ -477,6 +478,10 @@ async def _open_blobs(
         part_slots_max=settings.s3_part_slots,
     )
     return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
+
+
+def _selecting(blobs: "LocalBlobs | S3Blobs", settings: Settings) -> SelectingBlobStore | None:
+    return None if settings.s3_select == "off" or isinstance(blobs, LocalBlobs) else blobs
 
 
 async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) -> QueryEngine | None:

@@ -145,6 +145,11 @@ class Settings(BaseModel):
         "Sign the SHA-256 of bodies; parts are then sent when they are whole. Not set: only over plain HTTP to another"
         " machine. Off there, only TCP's checksum notices what the network changes.",
     )
+    s3_select: Literal["off", "aws"] = _setting(
+        "off",
+        "Let the store run queries itself: `aws`, for a bucket at AWS whose account has S3 Select; no other store is "
+        "known to give the same answers.",
+    )
 
     file_size_max: int = _setting(2**63 - 1, "Bytes in one file at most.", ge=1, le=2**63 - 1)
     upload_lifetime_hours: int = _setting(

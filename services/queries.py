@@ -12,17 +12,19 @@ from decimal import Decimal
 from pathlib import Path
 
 from auth.policy import Action, require
-from domain.blob import BlobKey, BlobStore
+from domain.blob import BlobKey, BlobStore, SelectCounts, SelectingBlobStore
 from domain.clock import Clock
 from domain.errors import LighterageError, NotFound, QueryLimitExceeded, RateLimited, SqlInvalid, StoreUnavailable
 from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, TenantId, is_id
 from domain.principal import Principal
 from domain.records import Records
+from query.dialect.parser import parse
 from query.engine.facade import LocalFile, QueryEngine, QueryResult, Row, Statistics
 from query.engine.sources import QuerySource
 from query.errors import QueryError
 from query.formats import InputFormat
+from services.pushing import record_end, request_of
 from services.reading import Format, Reading, Select, Writing, format_of
 
 BUSY_SECONDS = 2
@@ -99,6 +101,7 @@ class QueryService:
     Args:
         engine: None where SQL is switched off.
         path_of: Gives a finished blob's path where the store keeps files of this machine, else None.
+        selecting: The store, where it may run queries itself (services.pushing says which).
         per_tenant_max: Queries of one tenant that run or wait at once; one more is told to try again.
     """
 
@@ -110,6 +113,7 @@ class QueryService:
         engine: QueryEngine | None,
         path_of: Callable[[BlobKey], str] | None,
         clock: Clock,
+        selecting: SelectingBlobStore | None = None,
         per_tenant_max: int = 4,
     ) -> None:
         self._files = records.collection(FILES)
@@ -117,6 +121,7 @@ class QueryService:
         self._engine = engine
         self._path_of = path_of
         self._clock = clock
+        self._selecting = selecting
         self._per_tenant_max = per_tenant_max
         self._running: dict[TenantId, int] = defaultdict(int)
 
@@ -128,7 +133,7 @@ class QueryService:
             SqlInvalid: The statement or the file is at fault; with S3 Select's code and the place in the SQL.
             QueryLimitExceeded, RateLimited: It took too much, or too many run at once.
         """
-        async with self._open(principal, file_id, query) as opened:
+        async with self._open(await self._find(principal, file_id), query) as opened:
             result = opened.result
             rows: list[list[Cell]] = []
             async with aclosing(result.row_events()) as events:
@@ -148,7 +153,7 @@ class QueryService:
 
         The first frame has the columns, if no rows yet.
         """
-        async with self._open(principal, file_id, query) as opened:
+        async with self._open(await self._find(principal, file_id), query) as opened:
             columns = _columns(opened.result)
             yield Rows(columns, [])
             async with aclosing(opened.result.row_events()) as events:
@@ -168,7 +173,16 @@ class QueryService:
         Args:
             key: The file was named by the key of its blob, so that it must be this one.
         """
-        async with self._open(principal, file_id, query, writing, key) as opened:
+        file = await self._find(principal, file_id)
+        if key is not None and key != file.key:
+            raise NotFound("file")
+        request = self._pushed(file, query, writing)
+        if request is not None:
+            async with self._counted(file), aclosing(self._select_there(file, request)) as there:
+                async for answer in there:
+                    yield answer
+            return
+        async with self._open(file, query, writing) as opened:
             async with aclosing(opened.result.events()) as events:
                 async for event in events:
                     if not isinstance(event, Statistics):
@@ -176,6 +190,39 @@ class QueryService:
                     elif not opened.result.is_ended:
                         yield opened.progress()
             yield End(_stats(opened.result))
+
+    def _pushed(self, file: File, query: Select, writing: Writing) -> dict[str, object] | None:
+        """Give what the store is to be asked; None where we answer ourselves."""
+        if self._selecting is None or self._engine is None:
+            return None
+        try:
+            parse(query.sql)  # a fault gets our words and its place
+            return request_of(query.sql, _reading_of(file, query.reading), writing.to_format())
+        except QueryError as error:
+            raise _fault(error) from error
+
+    async def _select_there(
+        self, file: File, request: dict[str, object]
+    ) -> AsyncGenerator[bytes | Progress | End, None]:
+        assert self._selecting is not None
+        began, rows = self._clock.monotonic(), 0
+        end = record_end(request)
+        last = SelectCounts(0, 0, 0)
+
+        def stats() -> Stats:
+            elapsed_ms = int((self._clock.monotonic() - began) * 1000)
+            return Stats(last.bytes_scanned, last.bytes_processed, last.bytes_returned, rows, elapsed_ms)
+
+        async with aclosing(self._selecting.select(file.key, request)) as events:
+            async for event in events:
+                if isinstance(event, bytes):
+                    # An estimate where a record delimiter stands in quotes: S3 does not count records.
+                    rows += event.count(end)
+                    yield event
+                else:
+                    last = event
+                    yield Progress(stats(), file.size)
+        yield End(stats())
 
     async def schema_of(self, principal: Principal, file: File) -> FileSchema | None:
         """Give what SQL sees in a file, or None where it is none that can be queried."""
@@ -192,31 +239,28 @@ class QueryService:
         return FileSchema(found, [Column(column.name, column.type, nullable=True) for column in columns])
 
     @asynccontextmanager
-    async def _open(
-        self,
-        principal: Principal,
-        file_id: FileId,
-        query: Select,
-        writing: Writing | None = None,
-        key: str | None = None,
-    ) -> AsyncGenerator["_Opened", None]:
-        file = await self._find(principal, file_id)
-        if key is not None and key != file.key:
-            raise NotFound("file")
+    async def _open(self, file: File, query: Select, writing: Writing | None = None) -> AsyncGenerator["_Opened", None]:
         engine = self._engine
         if engine is None:
             raise SqlInvalid("SQL is switched off on this server", sql_code="UnsupportedFunction")
+        async with self._counted(file):
+            try:
+                reading = _reading_of(file, query.reading)
+                output = None if writing is None else writing.to_format()
+                async with engine.open(query.sql, self._source(file), input=reading, output=output) as result:
+                    yield _Opened(result, file)
+            except QueryError as error:
+                raise _fault(error) from error
+
+    @asynccontextmanager
+    async def _counted(self, file: File) -> AsyncGenerator[None, None]:
+        """Hold one of the tenant's places."""
         tenant_id = TenantId(file.tenant_id)
         if self._running[tenant_id] >= self._per_tenant_max:
             raise RateLimited(retry_after_seconds=BUSY_SECONDS)
         self._running[tenant_id] += 1
         try:
-            reading = _reading_of(file, query.reading)
-            output = None if writing is None else writing.to_format()
-            async with engine.open(query.sql, self._source(file), input=reading, output=output) as result:
-                yield _Opened(result, file)
-        except QueryError as error:
-            raise _fault(error) from error
+            yield
         finally:
             self._running[tenant_id] -= 1
             if self._running[tenant_id] == 0:

@@ -9,7 +9,7 @@ parts, and nothing that a recorded writer names is ever written again or removed
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ from adapters.blobs.faults import fault_of
 from adapters.blobs.keys import check_key
 from adapters.blobs.parts import PART_SIZE_BYTES_MIN, Memory, Part, PartPlan
 from adapters.blobs.progress import Progress, Receipt, Tail
-from domain.blob import Blob, BlobKey, BlobWriter
+from adapters.blobs.selecting import select
+from domain.blob import Blob, BlobKey, BlobWriter, SelectCounts
 from domain.clock import Clock
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
 
@@ -320,6 +321,11 @@ class S3Blobs:
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    # ---- SQL
+
+    def select(self, key: BlobKey, request: Mapping[str, object]) -> AsyncGenerator[bytes | SelectCounts, None]:
+        return select(self._bucket, self._object_key(key), request)
 
     # ---- names
 
