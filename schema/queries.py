@@ -21,7 +21,7 @@ class SelectInput:
         default=None, description="Scan range, as in S3 Select: records that begin here or later."
     )
     end_byte: BigInt | None = strawberry.field(
-        default=None, description="Scan range, as in S3 Select: records that begin before this byte."
+        default=None, description="Scan range, as in S3 Select: the last byte at which a record may begin."
     )
 
 
