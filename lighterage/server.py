@@ -15,6 +15,7 @@ import uvicorn
 from lighterage.assembly import Product, build_app, open_product, running_jobs
 from lighterage.exchange import Exchange
 from lighterage.heads import HeadBounds, bounded_by, parse_hosts
+from lighterage.processes import supervise
 from lighterage.settings import Settings, SettingsError
 
 BACKLOG = 2048
@@ -47,22 +48,29 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def open_socket(settings: Settings) -> socket.socket:
+def open_socket(settings: Settings, *, port: int | None = None, is_shared: bool = False) -> socket.socket:
     """
-    Take the address to listen on.
+    Listen on an address.
+
+    Args:
+        port: Another one than the settings name.
+        is_shared: With other sockets of this user that share it, too.
 
     Raises:
         SettingsError: It is taken, or not ours.
     """
+    port = settings.port if port is None else port
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
+        if is_shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((settings.host, port))
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+        message = f"cannot listen on {settings.host}:{port}: {error.strerror}. "
         raise SettingsError(
             message + "Choose another LIGHTERAGE_PORT (0 takes a free one) or LIGHTERAGE_HOST."
         ) from error
@@ -93,17 +101,24 @@ def tune_collector() -> None:
     gc.set_threshold(GARBAGE_ALLOCATIONS)
 
 
-async def serve(settings: Settings, *, greet: Callable[[Product, str | None], None]) -> None:
+async def serve(
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    greet: Callable[[Product, str | None], None],
+    is_first: bool = True,
+) -> None:
     """
     Serve until a signal ends it.
 
     Args:
+        listening: Is closed in the end.
         greet: Called once requests are taken, with the administrator's password if one was made just now.
+        is_first: Among the processes at this address: it makes the administrator, and sees to maintenance.
     """
-    listening = open_socket(settings)
     with contextlib.closing(listening):
         async with open_product(settings, address=address_of(listening)) as product:
-            password = await product.ensure_admin()
+            password = await product.ensure_admin() if is_first else None
             stopping = asyncio.Event()
 
             def stop() -> None:
@@ -129,7 +144,7 @@ async def serve(settings: Settings, *, greet: Callable[[Product, str | None], No
                 on_exit=stop,
             )
             tune_collector()
-            async with running_jobs(product):
+            async with running_jobs(product) if is_first else contextlib.nullcontext():
                 await server.serve(sockets=[listening])
 
 
@@ -142,10 +157,36 @@ def _head_bounds(settings: Settings) -> HeadBounds:
 
 
 def run(settings: Settings, *, greet: Callable[[Product, str | None], None]) -> None:
-    """Serve in an event loop of its own."""
+    """Serve, in this process or in as many as the settings name."""
+    if settings.processes == 1:
+        _run(settings, open_socket(settings), greet=greet)
+        return
+    # Alone at first: two servers that share an address by mistake would each answer every other request.
+    with contextlib.closing(open_socket(settings)) as probe:
+        port = probe.getsockname()[1]
+
+    def work(number: int, is_ready: Callable[[], None]) -> None:
+        def greet_once(product: Product, password: str | None) -> None:
+            is_ready()
+            if number == 0:
+                greet(product, password)
+
+        listening = open_socket(settings, port=port, is_shared=True)
+        _run(settings, listening, greet=greet_once, is_first=number == 0)
+
+    supervise(settings.processes, work)
+
+
+def _run(
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    greet: Callable[[Product, str | None], None],
+    is_first: bool = True,
+) -> None:
     import uvloop
 
     tune_allocator()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, greet=greet))
+        runner.run(serve(settings, listening, greet=greet, is_first=is_first))
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -73,6 +73,13 @@ class Settings(BaseModel):
 
     host: str = _setting("127.0.0.1", "Address to listen on; `0.0.0.0` for every network.")
     port: int = _setting(8000, "Port to listen on; 0 takes a free one and prints it.", ge=0, le=65535)
+    processes: int = _setting(
+        1,
+        "Processes that serve, on one address; as many as there are cores let uploads use them all. Each has its own"
+        " `LIGHTERAGE_QUERY_WORKERS` and counts its own rates.",
+        ge=1,
+        le=64,
+    )
     data_dir: Path = _setting(Path("data"), "Where everything is kept that is not in MongoDB or S3.")
     public_url: HttpAddress | None = _setting(
         None, "Address under which clients reach this server, as `https://files.example.org`. Makes absolute links."
