@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 TUSD = ROOT / ".tools" / "bin" / "tusd"
 NODE_PEER = ROOT / "benchmarks" / "peers" / "tus-node.mjs"
 START_SECONDS_MAX = 20.0
+SETTLE_SECONDS = 0.3
+SETTLED_CPU_SECONDS = 0.02
 EMAIL, PASSWORD = "bench@example.com", "correct-horse-battery-staple"
 INTO_S3 = "-s3"
 
@@ -93,7 +95,9 @@ def available(*, into_s3: bool = False) -> list[str]:
     """Name the servers that can be started here, over directories or over buckets."""
     if into_s3 and not bucket.PROGRAM.exists():
         return []
-    names = ["lighterage", *([] if into_s3 else ["lighterage-nofsync"])]
+    names = ["lighterage", "lighterage-2"]
+    if not into_s3:
+        names += ["lighterage-nofsync", "lighterage-nofsync-2"]
     if TUSD.exists():
         names.append("tusd")
     if (NODE_PEER.parent / "node_modules").exists() and shutil.which("node"):
@@ -115,6 +119,7 @@ def running(name: str, directory: Path) -> Iterator[Running]:
             mutation = "mutation ($i: LogInInput!) { logIn(input: $i) { session { accessToken } } }"
             data = graphql(server.base, mutation, {"i": {"email": EMAIL, "password": PASSWORD}}, {})
             server.headers["authorization"] = f"Bearer {data['logIn']['session']['accessToken']}"
+        _settle(server)
         yield server
 
 
@@ -140,7 +145,8 @@ def _start(name: str, directory: Path, into: Bucket | None) -> Running:
             "LIGHTERAGE_ADMIN_PASSWORD": PASSWORD,
             "LIGHTERAGE_LOG_LEVEL": "warning",
             "LIGHTERAGE_CREATION_RATE": "off",
-            "LIGHTERAGE_FSYNC": "0" if name.endswith("nofsync") else "1",
+            "LIGHTERAGE_FSYNC": "0" if "nofsync" in name else "1",
+            "LIGHTERAGE_PROCESSES": "2" if "-2" in name else "1",
         }
         if into:
             env |= {"LIGHTERAGE_S3_BUCKET": BUCKET, "LIGHTERAGE_S3_ENDPOINT": into.endpoint}
@@ -167,6 +173,15 @@ def _wait(server: Running) -> None:
             return
         time.sleep(0.05)
     raise WrongAnswer(f"{server.name} did not answer within {START_SECONDS_MAX:.0f} s")
+
+
+def _settle(server: Running) -> None:
+    """Wait until it does nothing: a process that is still starting would be counted, and slow the others down."""
+    until = time.monotonic() + START_SECONDS_MAX
+    before, now = -1.0, server.cpu_seconds()
+    while now - before > SETTLED_CPU_SECONDS and time.monotonic() < until:
+        time.sleep(SETTLE_SECONDS)
+        before, now = now, server.cpu_seconds()
 
 
 def _answers(server: Running) -> bool:
