@@ -1,12 +1,15 @@
 """The databases and stores that a real server may stand on, as settings, and what a test gets of each."""
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import mongo_server
+from tests.support.product_server import new_token
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, S3Server, s3_server
 
 __all__ = ["s3_server"]
@@ -41,3 +44,15 @@ def store(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
         "LIGHTERAGE_S3_PART_MIB": "5",
     }
     shutil.rmtree(server.root / bucket, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A server's data directory, not made yet."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def token(data_dir: Path) -> str:
+    """A token of the administrator, good for as long as a test; the directory is made for it."""
+    return asyncio.run(new_token(data_dir))

@@ -1,6 +1,5 @@
 """The real server, killed and ended in the middle of uploads, and watched while it takes a large one."""
 
-import asyncio
 import hashlib
 import random
 import threading
@@ -13,7 +12,6 @@ from tusclient.client import TusClient
 from tests.support.product_server import (
     Connection,
     ServerProcess,
-    new_token,
     serving,
     sha256_of,
     wait_until_staged,
@@ -26,16 +24,6 @@ KILLS = 10
 SIZE = 160 * MIB
 LARGE = 4 * 1024 * MIB
 GROWTH_MAX = 32 * MIB
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def token(data_dir: Path) -> str:
-    return asyncio.run(new_token(data_dir))
 
 
 def write_random(path: Path, size: int, *, seed: int) -> str:

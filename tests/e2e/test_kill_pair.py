@@ -1,29 +1,17 @@
 """Two real servers on one directory: one upload goes through both, and on when one of them is killed."""
 
-import asyncio
 import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.support.product_server import Connection, ServerProcess, log_in, new_token, serving, wait_for_digest
+from tests.support.product_server import Connection, ServerProcess, log_in, serving, wait_for_digest
 
 pytestmark = pytest.mark.slow
 
 PIECE = 200_000
 ROUNDS = 12
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def token(data_dir: Path) -> str:
-    return asyncio.run(new_token(data_dir))
 
 
 def patch(server: ServerProcess, token: str, path: str, offset: int, content: bytes) -> int:

@@ -1,6 +1,5 @@
 """Several processes behind one address: one server to its clients, whichever of them answers."""
 
-import asyncio
 import os
 import random
 import signal
@@ -9,23 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.product_server import EMAIL, Connection, ServerProcess, new_token, serving
+from tests.support.product_server import EMAIL, Connection, ServerProcess, serving
 
 pytestmark = pytest.mark.slow
 
 PIECE = 300_000
 ROUNDS = 10
 PATIENCE_SECONDS = 20.0
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def token(data_dir: Path) -> str:
-    return asyncio.run(new_token(data_dir))
 
 
 def children_of(server: ServerProcess) -> set[int]:

@@ -4,7 +4,6 @@ A connection breaks in the middle of a PATCH, in every way that it can; the clie
 `benchmarks/takeover.py` measures the same beside other servers.
 """
 
-import asyncio
 import hashlib
 import random
 import time
@@ -14,23 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.network import Break, Network
-from tests.support.product_server import Connection, ServerProcess, new_token, serving, sha256_of, wait_until_staged
+from tests.support.product_server import Connection, ServerProcess, serving, sha256_of, wait_until_staged
 
 pytestmark = pytest.mark.slow
 
 MIB = 2**20
 SENT = 3 * MIB + 123
 TAKEOVER_SECONDS_MAX = 1.0
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def token(data_dir: Path) -> str:
-    return asyncio.run(new_token(data_dir))
 
 
 @pytest.fixture
