@@ -1,8 +1,9 @@
 """
-Large bodies past the HTTP parser: the kernel moves them from the socket into a pipe, and from there into a file.
+Large bodies past the HTTP parser: read straight from the socket, or moved by the kernel from there into a pipe.
 
-A byte that goes the usual way is copied five times between the socket and the file, four of them in this process. Only
-for bodies of a known length on plain connections under Linux; everything else goes the usual way.
+A byte that goes the usual way is copied five times between the socket and a file, four of them in this process. Read
+straight it is copied twice, in a pipe once. Only for bodies of a known length on plain connections under Linux;
+everything else goes the usual way.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ import contextlib
 import fcntl
 import os
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httptools
 
@@ -20,6 +22,8 @@ PIPE_BYTES = 2**20  # wanted; the kernel gives users with many pipes less, which
 DRAIN_BYTES = 2**16
 BATCH_BYTES = 2**18  # a fast client is waited for until so many came: a step for each segment costs three times the CPU
 BATCH_SECONDS_MAX = 0.02  # whoever takes longer for them is no fast client
+T = TypeVar("T", bytes, int)
+
 _SET_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 
 
@@ -63,11 +67,12 @@ class SocketPipe:
             cycle.waiting_for_100_continue = False
         # A descriptor of our own: the event loop guards that of the transport.
         self._socket = os.dup(cycle.transport.get_extra_info("socket").fileno())
-        self._out, self._in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(self._in, _SET_SIZE, PIPE_BYTES)
         body, cycle.body = bytes(cycle.body), bytearray()
         return body
+
+    async def read(self, size_max: int) -> bytes | None:
+        """Wait for bytes and give up to `size_max` of them; None when the client has gone. Cancelled, it takes none."""
+        return await self._next(self._read, size_max) or None
 
     async def fill(self, size_max: int) -> PipedBytes | None:
         """
@@ -75,29 +80,40 @@ class SocketPipe:
 
         A cancellation moves nothing.
         """
+        moved = await self._next(self._move, size_max)
+        return PipedBytes(self._out, moved) if moved else None
+
+    async def _next(self, take: Callable[[int], T], size_max: int) -> T | None:
+        """Take bytes as soon as there are some; None, or nothing, when the client has gone."""
         if self._has_more:
             await asyncio.sleep(0)  # a client that is faster than we are must not keep all others out
-        while not (moved := self._move(size_max)):
-            if moved is None:
-                return None
-            await self._readable(size_max)
-        return PipedBytes(self._out, moved)
+        while True:
+            taken: T | None = None
+            try:
+                taken = take(size_max)
+            except BlockingIOError:
+                self._has_more = False
+                await self._readable(size_max)
+                continue
+            except ConnectionError:
+                pass
+            self._has_more = True
+            if not taken:
+                self._cycle.disconnected = True
+                self._cycle.transport.close()
+            return taken
 
-    def _move(self, size_max: int) -> int | None:
-        """Move what is there: 0 where nothing is, None where nothing ever will be."""
-        flags = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
-        try:
-            moved = os.splice(self._socket, self._in, size_max, flags=flags)
-        except BlockingIOError:
-            self._has_more = False
-            return 0
-        except ConnectionError:
-            moved = 0
-        self._has_more = True
-        if moved == 0:
-            self._cycle.disconnected = True
-            self._cycle.transport.close()
-            return None
+    def _read(self, size_max: int) -> bytes:
+        came = os.read(self._socket, size_max)
+        self._is_fast = self._is_fast or len(came) >= size_max
+        return came
+
+    def _move(self, size_max: int) -> int:
+        if self._out < 0:
+            self._out, self._in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._in, _SET_SIZE, PIPE_BYTES)
+        moved = os.splice(self._socket, self._in, size_max, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
         self._is_fast = self._is_fast or moved >= BATCH_BYTES
         return moved
 
@@ -130,9 +146,10 @@ class SocketPipe:
 
     def empty(self) -> None:
         """Throw away what is in the pipe and was not taken out."""
-        with contextlib.suppress(OSError):
-            while os.read(self._out, DRAIN_BYTES):
-                pass
+        if self._out >= 0:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self._out, DRAIN_BYTES):
+                    pass
 
     def end(self) -> None:
         """Give the connection back: the body is whole, and what comes next is another request."""
@@ -149,7 +166,8 @@ class SocketPipe:
             return
         self._stop_waiting()
         for descriptor in (self._socket, self._out, self._in):
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
         self._socket = self._out = self._in = -1
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
 from domain.blob import PipedBytes
@@ -18,15 +17,19 @@ CallLater = Callable[..., asyncio.TimerHandle]
 
 CHUNK_BYTES_MAX = 256 * 1024  # what stores are promised; uvicorn's messages are no longer either
 PIPE_BYTES_MAX = 2**20  # of one chunk in a pipe: what Linux lets anybody's pipe hold
-PIPED_BYTES_MIN = 256 * 1024  # bodies with less than this to come are not worth a pipe
+PIPED_BYTES_MIN = 256 * 1024  # bodies of less than this are not worth it
 _IDLE_TICKS = 4  # looks at the progress in one idle timeout; one more is waited, so a body never ends too early
 
 
 class BodyPipe(Protocol):
-    """The way of a body past the server's parser: the kernel moves it from the connection into a pipe."""
+    """The way of a body past the server's parser: from the connection, as bytes or, by the kernel alone, in a pipe."""
 
     def begin(self) -> bytes:
         """Take the connection over from the parser, and give the bytes that it had read already."""
+        ...
+
+    async def read(self, size_max: int) -> bytes | None:
+        """Wait for bytes and give up to `size_max` of them; None when the client has gone."""
         ...
 
     async def fill(self, size_max: int) -> PipedBytes | None:
@@ -64,13 +67,14 @@ class BodyReader:
         "_algorithms",
         "_call_later",
         "_ending",
+        "_has_begun",
         "_header_count",
         "_header_lines",
         "_idle_ticks",
         "_idle_timeout_seconds",
+        "_is_piping",
         "_pausing",
         "_pipe",
-        "_pipe_state",
         "_progress_bytes_min",
         "_receive",
         "_received_at_tick",
@@ -119,7 +123,8 @@ class BodyReader:
         self._ending: BodyEnd | None = None
         self._pausing = False
         self._pipe = pipe
-        self._pipe_state = _Piping.NOT_ALLOWED
+        self._has_begun = False  # the connection is ours, and no longer the parser's
+        self._is_piping = False
         self._idle_ticks = 0
         self._received_at_tick = 0
 
@@ -169,8 +174,7 @@ class BodyReader:
 
     def allow_pipe(self) -> None:
         """Let the bytes that are still to come pass by the kernel alone, where the server can do that."""
-        if self._pipe is not None and self._pipe_state is _Piping.NOT_ALLOWED:
-            self._pipe_state = _Piping.ALLOWED
+        self._is_piping = True
 
     def pause(self) -> None:
         """End the present `chunks` where it is; the next call of it continues there. Not for a body with a checksum."""
@@ -216,8 +220,8 @@ class BodyReader:
         cancelling = task.cancelling()
         self._task = task
         try:
-            if self._pipe_state is not _Piping.NOT_ALLOWED:
-                return await self._next_piped()
+            if self._pipe is not None:
+                return await self._next_past_parser(self._pipe)
             return self._take(await self._receive())
         except asyncio.CancelledError:
             # Ours only if nobody else wants this task to end.
@@ -228,24 +232,23 @@ class BodyReader:
         finally:
             self._task = None
 
-    async def _next_piped(self) -> bytes | PipedBytes:
-        assert self._pipe is not None
+    async def _next_past_parser(self, pipe: BodyPipe) -> bytes | PipedBytes:
         assert self.length is not None
         left = self.length - self.received
-        if self._pipe_state is _Piping.ALLOWED:
-            if left < PIPED_BYTES_MIN:
-                self._pipe_state = _Piping.NOT_ALLOWED
-                self._pipe = None
-                return b""
-            self._pipe_state = _Piping.BEGUN
-            if begun := self._pipe.begin():
+        if not self._has_begun:
+            self._has_begun = True
+            if begun := pipe.begin():
                 return self._take({"type": "http.request", "body": begun, "more_body": True})
-        chunk = await self._pipe.fill(min(left, PIPE_BYTES_MAX))
+        chunk: bytes | PipedBytes | None
+        if self._is_piping:
+            chunk = await pipe.fill(min(left, PIPE_BYTES_MAX))
+        else:
+            chunk = await pipe.read(min(left, CHUNK_BYTES_MAX))
         if chunk is None:
             return self._take({"type": "http.disconnect"})
-        if chunk.size == left:
+        if len(chunk) == left:
             self.ended_by = BodyEnd.COMPLETE
-            self._pipe.end()
+            pipe.end()
         return chunk
 
     def _note_ending(self) -> bool:
@@ -306,12 +309,6 @@ class BodyReader:
             checksum = headers.parse_checksum(trailer.decode("latin-1"), algorithms=self._algorithms)
         if not verifier.matches(checksum):
             raise ChecksumMismatch(checksum.algorithm)
-
-
-class _Piping(Enum):
-    NOT_ALLOWED = 0
-    ALLOWED = 1
-    BEGUN = 2
 
 
 def _exceeded(limit: int) -> LengthExceeded:

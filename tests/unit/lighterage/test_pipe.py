@@ -33,6 +33,7 @@ class App:
     bodies: list[BodyReader] = field(default_factory=list)
     received: list[bytes] = field(default_factory=list)
     piped: int = 0
+    can_pipe: bool = True
     stop_after: int | None = None
     began: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,7 +43,8 @@ class App:
         body = BodyReader(receive, length=length, idle_timeout_seconds=5.0, pipe=make() if make else None)
         self.bodies.append(body)
         self.received.append(b"")
-        body.allow_pipe()
+        if self.can_pipe:
+            body.allow_pipe()
         try:
             while body.ended_by is None:
                 await self._take(body, length)
@@ -130,8 +132,22 @@ async def test_every_body_of_a_connection_goes_by_pipe(wire: Wire):
     assert 3 * MIB == wire.app.piped
 
 
-async def test_slow_bytes_come_as_they_are(wire: Wire):
+async def test_bytes_that_somebody_must_see_come_straight_from_the_socket(wire: Wire):
+    """They are hashed, or sent on to S3; half-way somebody may have seen enough."""
+    wire.app.can_pipe = False
+    first, second = some_bytes(3 * MIB + 1), some_bytes(MIB, seed=1)
+
+    wire.writer.write(head(len(first)) + first + head(len(second)) + second)
+
+    assert [str(len(first)).encode(), str(len(second)).encode()] == [await wire.answer(), await wire.answer()]
+    assert [first, second] == wire.app.received
+    assert 0 == wire.app.piped
+
+
+@pytest.mark.parametrize("can_pipe", [True, False])
+async def test_slow_bytes_come_as_they_are(wire: Wire, can_pipe: bool):
     """A batch is waited for only where it comes at once: whoever asks how far an upload is must not wait for it."""
+    wire.app.can_pipe = can_pipe
     wire.writer.write(head(MIB))
     for number in range(4):
         wire.writer.write(b"x" * 10)
@@ -142,8 +158,10 @@ async def test_slow_bytes_come_as_they_are(wire: Wire):
     assert wire.app.bodies[0].ended_by is None
 
 
+@pytest.mark.parametrize("can_pipe", [True, False])
 @pytest.mark.parametrize("reset", [False, True])
-async def test_bytes_before_a_cut_are_kept(wire: Wire, reset: bool):
+async def test_bytes_before_a_cut_are_kept(wire: Wire, reset: bool, can_pipe: bool):
+    wire.app.can_pipe = can_pipe
     wire.writer.write(head(2 * MIB) + b"x" * MIB)
     await asyncio.wait_for(_until(lambda: wire.app.bodies and wire.app.bodies[0].received == MIB), 5)
 
