@@ -440,8 +440,8 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
 
 
 def _locks(stack: AsyncExitStack, settings: Settings, records: Records, clock: Clock) -> LockManager:
-    if settings.mongo_url is None and settings.s3_bucket is None:
-        # Processes that share a directory are of one machine, whose kernel keeps locks at no cost.
+    if settings.mongo_url is None:
+        # Processes that share the database's file are of one machine, whose kernel keeps locks at no cost.
         return stack.enter_context(MachineLocks(settings.data_dir / "lighterage.locks"))
     return LeaseLocks(records=records, clock=clock)
 
