@@ -286,7 +286,7 @@ async def test_another_body_than_was_signed_is_refused(server: Server, pair: Pai
 
 async def test_signature_of_another_time_request_or_shape_is_refused(server: Server, pair: Pair):
     """An old request cannot be sent again a day later, nor with another query, nor without its host signed."""
-    old = (datetime.now(UTC) - timedelta(minutes=16)).strftime(STAMP)
+    old = (server.world.clock.now() - timedelta(minutes=16)).strftime(STAMP)
     headers = signed_headers(server, pair, BODY)
     hostless = {**headers, "authorization": headers["authorization"].replace("SignedHeaders=host;", "SignedHeaders=")}
     answers = [
