@@ -215,8 +215,8 @@ class Connection:
         self.http.send(content)
 
     def answer(self) -> tuple[int, dict[str, str], bytes]:
-        response = self.http.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        with self.http.getresponse() as response:
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
 
     def _fields(self, headers: dict[str, str]) -> dict[str, str]:
         return self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
