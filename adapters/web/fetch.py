@@ -47,8 +47,12 @@ def _fetch(address: str) -> bytes:
     ):
         opener.add_handler(handler)
     request = urllib.request.Request(address, headers={"Accept": "application/json"})  # noqa: S310 (the scheme is checked)
-    with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-        content: bytes = answer.read(BYTES_MAX + 1)
+    try:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            content: bytes = answer.read(BYTES_MAX + 1)
+    except urllib.error.HTTPError as error:
+        error.close()  # a refusal holds its connection, for as long as somebody holds it
+        raise
     if len(content) > BYTES_MAX:
         raise ValueError("too long")
     return content
