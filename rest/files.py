@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -27,6 +28,8 @@ from services.files import Content
 # scripts in it would run with the rights of whoever looks at it.
 _SHOWN = re.compile(r"(image/(png|jpeg|gif|webp|avif|bmp)|audio/.+|video/.+|text/plain|text/csv|application/pdf)")
 CONTENT_DIGEST_BYTES_MAX = 2**20  # of a range whose digest is asked for; larger ones have the file's manifest
+T = TypeVar("T")
+
 _SANDBOX = "default-src 'none'; sandbox"
 
 
@@ -72,15 +75,22 @@ def file_routes(files: Files) -> list[Route]:
     """Make the routes of files' contents."""
 
     async def content(request: Request) -> Response:
-        file_id = parse_file_id(request.path_params["id"])
-        token = request.query_params.get("token")
-        if token is not None:
-            found = await files.content_by_token(token, file_id)
-        else:
-            found = await files.content(principal_of(request), file_id)
-        return await _answer(request, found)
+        return await _answer(request, await of_file(request, files.content, files.content_by_token))
 
     return [Route("/api/v1/files/{id}/content", content, methods=["GET", "HEAD"])]
+
+
+async def of_file(
+    request: Request,
+    as_caller: Callable[[Principal, FileId], Awaitable[T]],
+    by_token: Callable[[str, FileId], Awaitable[T]],
+) -> T:
+    """Ask for something of the file in the path: by the right in the link where it has one, else as whoever asks."""
+    file_id = parse_file_id(request.path_params["id"])
+    token = request.query_params.get("token")
+    if token is not None:
+        return await by_token(token, file_id)
+    return await as_caller(principal_of(request), file_id)
 
 
 def parse_file_id(text: str) -> FileId:

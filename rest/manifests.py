@@ -11,8 +11,7 @@ from starlette.routing import Route
 
 from domain.ids import FileId
 from domain.principal import Principal
-from rest.callers import principal_of
-from rest.files import parse_file_id
+from rest.files import of_file
 from rest.ranges import is_not_modified
 from rest.streaming import StreamResponse
 from services.manifests import PieceDigests
@@ -25,13 +24,7 @@ class Manifests(Protocol):
 
 def manifest_routes(manifests: Manifests) -> list[Route]:
     async def manifest(request: Request) -> Response:
-        file_id = parse_file_id(request.path_params["id"])
-        token = request.query_params.get("token")
-        if token is not None:
-            found = await manifests.manifest_by_token(token, file_id)
-        else:
-            found = await manifests.manifest(principal_of(request), file_id)
-        return _answer(request, found)
+        return _answer(request, await of_file(request, manifests.manifest, manifests.manifest_by_token))
 
     return [Route("/api/v1/files/{id}/manifest", manifest, methods=["GET", "HEAD"])]
 
