@@ -36,22 +36,21 @@ def supervise(count: int, work: Callable[[int, Callable[[], None]], None]) -> No
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def start(number: int) -> None:
+    def start(number: int, is_ready: Callable[[], None] = lambda: None) -> None:
         pid = os.fork()
         if pid == 0:
             _become_child()
-            work(number, lambda: os.close(telling))
+            work(number, is_ready)
             sys.exit(0)
         children[pid] = (number, time.monotonic())
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     waiting, telling = os.pipe()
-    start(0)
+    start(0, lambda: os.close(telling))
     os.close(telling)
     os.read(waiting, 1)  # ends when the first is ready, or gone
     os.close(waiting)
-    telling = os.open(os.devnull, os.O_WRONLY)
     if not is_stopping:
         for number in range(1, count):
             start(number)
