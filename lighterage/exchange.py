@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from lighterage.authentication import App, Message, Receive, Scope, Send
-from lighterage.pipe import SocketPipe, can_pipe
+from lighterage.pipe import open_pipe
 
 INFORMATIONAL = "http.response.informational"
 TRAILERS = "http.response.trailers"
@@ -38,8 +38,7 @@ class Exchange:
             await self._app(scope, receive, send)
             return
         scope["extensions"] = {**(scope.get("extensions") or {}), INFORMATIONAL: {}, TRAILERS: {}}
-        if can_pipe(cycle):
-            scope["lighterage.pipe"] = partial(SocketPipe, cycle)
+        scope["lighterage.pipe"] = partial(open_pipe, cycle)
         await self._app(scope, _receiver(cycle, receive), _sender(cycle, send))
 
 

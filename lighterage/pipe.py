@@ -27,19 +27,16 @@ T = TypeVar("T", bytes, int)
 _SET_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 
 
-def can_pipe(cycle: Any) -> bool:
-    """Tell whether the connection under one of uvicorn's exchanges has a socket whose bytes are the body's own."""
-    return (
+def open_pipe(cycle: Any) -> "SocketPipe | None":
+    """Give the way past the parser of an exchange of uvicorn; None where the socket's bytes are not the body's own."""
+    protocol = getattr(getattr(cycle, "on_response", None), "__self__", None)
+    has_body = (
         hasattr(os, "splice")
-        and isinstance(_parser_of(cycle), httptools.HttpRequestParser)
+        and isinstance(getattr(protocol, "parser", None), httptools.HttpRequestParser)
         and cycle.scope["scheme"] == "http"
         and cycle.transport.get_extra_info("socket") is not None
     )
-
-
-def _parser_of(cycle: Any) -> object:
-    protocol = getattr(getattr(cycle, "on_response", None), "__self__", None)
-    return getattr(protocol, "parser", None)
+    return SocketPipe(cycle) if has_body else None
 
 
 class SocketPipe:

@@ -84,7 +84,7 @@ class UploadEndpoint:
 
     It expects of the scope, all optional: `lighterage.principal`, a Principal (else a guest);
     `lighterage.authentication_error`, a LighterageError to refuse the request with; `lighterage.request_id`;
-    `lighterage.pipe`, which makes a BodyPipe for the request.
+    `lighterage.pipe`, which makes a BodyPipe for the request, or None where there can be none.
 
     Where the scope has the extension `http.response.informational`, the server can send a message of that type, with
     `status` and `headers`, before the response; then new uploads of the IETF draft are announced with 104.
@@ -251,7 +251,7 @@ class UploadEndpoint:
 
 
 def _pipe(scope: Scope, length: int | None) -> BodyPipe | None:
-    open_pipe: Callable[[], BodyPipe] | None = scope.get("lighterage.pipe")
+    open_pipe: Callable[[], BodyPipe | None] | None = scope.get("lighterage.pipe")
     return open_pipe() if open_pipe is not None and length is not None and length >= PIPED_BYTES_MIN else None
 
 
