@@ -433,7 +433,8 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
         mongo = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
         return await stack.enter_async_context(mongo)
     waits_for_disk = not is_in_memory(str(settings.data_dir))
-    opening = SqliteRecords.open(settings.data_dir / "lighterage.db", KINDS, waits_for_disk=waits_for_disk)
+    path = settings.data_dir / "lighterage.db"
+    opening = SqliteRecords.open(path, KINDS, syncs=settings.fsync, waits_for_disk=waits_for_disk)
     records = await stack.enter_async_context(opening)
     await _pour(stack, records, bus)
     return records

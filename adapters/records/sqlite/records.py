@@ -31,14 +31,16 @@ class SqliteRecords:
     Beside the file `path` stand `path-wal`, `path-shm` and `path-gate`; a backup is made with SQLite's own means.
     """
 
-    def __init__(self, path: Path, kinds: Sequence[Kind[Any]], *, waits_for_disk: bool = True) -> None:
+    def __init__(
+        self, path: Path, kinds: Sequence[Kind[Any]], *, syncs: bool = True, waits_for_disk: bool = True
+    ) -> None:
         with contextlib.ExitStack() as opening:
             self._gate = opening.enter_context(contextlib.closing(Gate(path.with_name(path.name + "-gate"))))
             self._gate.enter()  # putting a file in order is for one process alone
             self._writing = opening.enter_context(contextlib.closing(connect(path)))
-            prepare(self._writing, kinds)
+            prepare(self._writing, kinds, syncs=syncs)
             self._gate.leave()
-            self._reader = opening.enter_context(contextlib.closing(Reader(path)))
+            self._reader = opening.enter_context(contextlib.closing(Reader(path, lambda: self._writer.idle_connection)))
             self._opened = opening.pop_all()
         self._listeners: set[asyncio.Event] = set()
         draft = Draft()
@@ -50,13 +52,16 @@ class SqliteRecords:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, kinds: Sequence[Kind[Any]], *, waits_for_disk: bool = True) -> AsyncIterator[Self]:
+    async def open(
+        cls, path: Path, kinds: Sequence[Kind[Any]], *, syncs: bool = True, waits_for_disk: bool = True
+    ) -> AsyncIterator[Self]:
         """
         Open a database for the time of an `async with`, and make its tables fit the kinds.
 
         Args:
             path: Made where it is missing; its directory has to be there.
             kinds: All that will be asked for.
+            syncs: Whether what is written outlives a loss of power, and not only of the process.
             waits_for_disk: Whether writing to the file may take its time; not so where it is in memory.
 
         Raises:
@@ -64,7 +69,7 @@ class SqliteRecords:
             Conflict: Records that are there break a unique group that was declared since.
         """
         try:
-            records = await asyncio.to_thread(cls, path, kinds, waits_for_disk=waits_for_disk)
+            records = await asyncio.to_thread(cls, path, kinds, syncs=syncs, waits_for_disk=waits_for_disk)
         except sqlite3.Error as error:
             raise store_error(error) from error
         except OSError as error:

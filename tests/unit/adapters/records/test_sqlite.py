@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from adapters.records.sqlite import SqliteRecords, table, writer
 from adapters.records.sqlite import records as records_module
-from adapters.records.sqlite.writer import Gate
+from adapters.records.sqlite.writer import Gate, Writer
 from domain.errors import Conflict, NotFound, StoreFull, StoreUnavailable
 from domain.page import Condition, Order, PageRequest, Position, below, equals, one_of
 from domain.records import Add, Increment, Save
@@ -251,10 +251,36 @@ async def test_commits_are_durable_and_readers_free(records: SqliteRecords) -> N
     assert settings == ["wal", 2]
 
 
+async def test_commits_wait_for_no_disk_where_none_is_asked_for(path: Path) -> None:
+    """They outlive the process all the same: the operating system has them."""
+    async with SqliteRecords.open(path, KINDS, syncs=False) as records:
+        assert records._writing.execute("PRAGMA synchronous").fetchone() == (1,)
+
+
+async def test_what_is_being_written_is_not_seen_before_it_is_durable(
+    records: SqliteRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writing connection, by which is read between two transactions, sees them before they are committed."""
+    tallies = records.collection(TALLIES)
+    await tallies.add(Tally("t", TENANT))
+    seen: list[int] = []
+    in_thread = Writer._in_thread
+
+    async def look_first(self: Writer, function: Callable[[], None]) -> None:
+        seen.append((await tallies.get(TENANT, "t")).count)
+        await in_thread(self, function)
+
+    monkeypatch.setattr(Writer, "_in_thread", look_first)
+    await tallies.increment(TENANT, "t", {"count": 1})
+
+    assert seen == [0]
+    assert (await tallies.get(TENANT, "t")).count == 1
+
+
 async def test_lists_go_by_their_index(records: SqliteRecords, path: Path) -> None:
     """SQLite is asked how it would go about the statements that a page is read with."""
     seen: list[str] = []
-    records._reader._inline.set_trace_callback(seen.append)
+    records._writing.set_trace_callback(seen.append)
     parcels = records.collection(PARCELS)
     sent = equals("state", State.SENT)
     for request in (
@@ -285,7 +311,7 @@ async def test_lists_go_by_their_index(records: SqliteRecords, path: Path) -> No
 async def check_index(records: SqliteRecords, path: Path, where: list[Condition], order: Order, expected: str) -> None:
     """Ask SQLite which index it would read such a page by."""
     seen: list[str] = []
-    for connection in (records._reader._inline, *records._reader._all):
+    for connection in (records._writing, *records._reader._all):
         connection.set_trace_callback(seen.append)
     await records.collection(PARCELS).list(TENANT, where, order=order, page=PageRequest())
 
