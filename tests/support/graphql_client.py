@@ -163,7 +163,10 @@ async def serve(app: ASGIApp) -> AsyncGenerator[str, None]:
         ws_max_size=1_000_000,
     )
     server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
+    # asyncio sends at once only on sockets that say they are TCP; else each answer's body waits 40 ms for its head.
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield f"127.0.0.1:{listening.getsockname()[1]}"

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.support.graphql_client import Client, build_app, serve
 from tests.support.graphql_fakes import Fakes
+from tests.support.graphql_people import Everyone, open_everyone
 
 
 class Server:
@@ -58,3 +59,10 @@ def serve_with(server: Server, services: Fakes) -> Callable[..., str]:
 @pytest.fixture
 async def address(serve_with: Callable[..., str]) -> str:
     return serve_with()
+
+
+@pytest.fixture(scope="session")
+async def everyone(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Everyone, None]:
+    """The product on a real socket, a tenant with all roles in it, a stranger; for all tests: it starts a process."""
+    async with open_everyone(tmp_path_factory.mktemp("everyone")) as opened:
+        yield opened

@@ -1,0 +1,119 @@
+"""Questions made from the schema: for each root field the operation that asks for it, and what it answered."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    get_named_type,
+    is_leaf_type,
+)
+
+from resolvers.root import build_schema, directives_of
+from schema.directives import Auth
+
+SCHEMA = build_schema()._schema
+FIELDS: dict[tuple[str, str], GraphQLField] = {
+    (kind, name): field
+    for kind, root in (
+        ("query", SCHEMA.query_type),
+        ("mutation", SCHEMA.mutation_type),
+        ("subscription", SCHEMA.subscription_type),
+    )
+    if root is not None
+    for name, field in root.fields.items()
+}
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read a table of tab-separated cells, the first line of which names the columns."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def auth_of(field: GraphQLField) -> Auth | None:
+    return next((one for one in directives_of(field) if isinstance(one, Auth)), None)
+
+
+def question(kind: str, name: str, arguments: Mapping[str, Any]) -> str:
+    """Write the operation for a root field with these arguments as variables; it asks for what is near at hand."""
+    field = FIELDS[kind, name]
+    declared = ", ".join(f"${key}: {field.args[key].type}" for key in arguments)
+    passed = ", ".join(f"{key}: ${key}" for key in arguments)
+    return (
+        f"{kind}{f'({declared})' if declared else ''} {{ {name}{f'({passed})' if passed else ''}"
+        f" {_selection(get_named_type(field.type), depth=2)} }}"
+    )
+
+
+def _selection(type_: Any, *, depth: int) -> str:
+    """
+    Select the leaves, and those of things below.
+
+    What has rights of its own, costs much, or takes arguments is left out: the field above is asked for. Of the two
+    ways through a connection one is enough.
+    """
+    if is_leaf_type(type_):
+        return ""
+    if isinstance(type_, GraphQLObjectType):
+        return f"{{ __typename {' '.join(_fields(type_.fields, depth=depth))} }}"
+    chosen, seen = ["__typename"], dict[str, str]()
+    for member in SCHEMA.get_possible_types(type_):
+        # Of two types' fields of one name both can only be asked for where they are of one type.
+        same = {key: one for key, one in member.fields.items() if seen.setdefault(key, str(one.type)) == str(one.type)}
+        chosen.append(f"... on {member.name} {{ {' '.join(_fields(same, depth=depth))} }}")
+    return f"{{ {' '.join(chosen)} }}"
+
+
+def _fields(fields: Mapping[str, GraphQLField], *, depth: int) -> list[str]:
+    return [text for key, field in fields.items() if (text := _field(key, field, depth))]
+
+
+def _field(name: str, field: GraphQLField, depth: int) -> str | None:
+    named = get_named_type(field.type)
+    if name in {"edges", "totalCount", "sqlSchema"} or auth_of(field) is not None:
+        return None
+    if any(isinstance(one.type, GraphQLNonNull) and one.default_value is None for one in field.args.values()):
+        return None
+    if is_leaf_type(named):
+        return name
+    if depth == 0 or field.args:
+        return None
+    return f"{name} {_selection(named, depth=depth - 1)}"
+
+
+def outcome(answer: Mapping[str, Any], name: str) -> str:
+    """Tell what came of a root field in one word: `ok`, `null`, or the code of the first error."""
+    errors = [one for one in answer.get("errors") or () if one.get("path") in (None, [name])]
+    if errors:
+        return str(errors[0]["extensions"]["code"])
+    value = (answer.get("data") or {}).get(name)
+    if value is None or value == [None]:
+        return "null"
+    told = value.get("userErrors") if isinstance(value, dict) else None
+    return str(told[0]["code"]) if told else "ok"
+
+
+def places_of_ids() -> Iterator[str]:
+    """Yield every place of the schema that takes an id, as `Query.files filter.uploadedBy`."""
+    for type_ in SCHEMA.type_map.values():
+        if not isinstance(type_, GraphQLObjectType) or type_.name.startswith("__"):
+            continue
+        for name, field in type_.fields.items():
+            for key, argument in field.args.items():
+                for path in _ids_in(argument.type, (key,)):
+                    yield f"{type_.name}.{name} {'.'.join(path)}"
+
+
+def _ids_in(type_: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    named = get_named_type(type_)
+    if named.name == "ID":
+        yield path
+    if isinstance(named, GraphQLInputObjectType):
+        for key, field in named.fields.items():
+            yield from _ids_in(field.type, (*path, key))
