@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -46,16 +46,19 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
+from lighterage.gauges import build_exposition
+from lighterage.metrics import CONTENT_TYPE, Meters
 from lighterage.patience import Patience
 from lighterage.proxies import Family, TrustedProxies
 from lighterage.settings import Settings, SettingsError, revealed, users_of
+from lighterage.tracing import Tracing, open_tracer
 from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.accounts import account_routes
 from rest.files import file_routes
 from rest.graphiql import graphiql_routes
-from rest.health import health_routes
+from rest.health import Metrics, health_routes
 from rest.manifests import manifest_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
 from rest.queries import query_routes
@@ -85,6 +88,8 @@ from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from adapters.blobs.s3 import S3Blobs
 
 KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
@@ -124,6 +129,8 @@ class Product:
     services: Services
     basic: BasicLogIns | None
     maintenance: MaintenanceService
+    meters: Meters
+    tracer: "Tracer | None" = None
 
     async def ensure_admin(self) -> str | None:
         """
@@ -156,6 +163,7 @@ async def open_product(
     passwords: PasswordHasher | None = None,
     mail: Mail | None = None,
     with_sql: bool = True,
+    meters: Meters | None = None,
 ) -> AsyncGenerator[Product, None]:
     """
     Open the adapters that the settings name and build the services; closes them in reverse.
@@ -164,19 +172,21 @@ async def open_product(
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
         mail: Takes the letters, instead of what the settings name.
         with_sql: Start the processes that run SQL; commands that need none do without.
+        meters: Where this process counts, if others at its address do too.
 
     Raises:
         SettingsError: The data directory cannot be used.
         LighterageError: A store does not answer.
     """
     clock = clock or SystemClock()
+    meters = meters or Meters.alone()
     throttle = _throttle(settings, clock)
     public_url = settings.public_url or address
     _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as stack:
         bus = LocalEvents()
         records = await _open_records(stack, settings, bus)
-        blobs, path_of = await _open_blobs(stack, settings, clock)
+        blobs, path_of = await _open_blobs(stack, settings, clock, meters)
         signing_key = await _signing_key(records, clock)
         tokens = TokenService(signing_key, issuer="lighterage", clock=clock)
         finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
@@ -279,7 +289,19 @@ async def open_product(
             settler=UsageSettler(records=records, clock=clock) if settings.mongo_url is not None else None,
         )
         basic = BasicLogIns(accounts=accounts, records=records, clock=clock) if settings.basic_auth else None
-        yield Product(settings, public_url, records, blobs, tokens, postman, services, basic, maintenance)
+        yield Product(
+            settings,
+            public_url,
+            records,
+            blobs,
+            tokens,
+            postman,
+            services,
+            basic,
+            maintenance,
+            meters,
+            _tracer(stack, settings),
+        )
 
 
 def _make_data_dir(path: Path) -> None:
@@ -301,8 +323,9 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     """
     settings, services = product.settings, product.services
     checks = {"records": product.records.ping, "blobs": product.blobs.ping}
+    uploads = UploadEndpoint(services.uploads, _upload_config(settings))
     routes: list[BaseRoute] = [
-        *health_routes(checks, product.tokens.jwks),
+        *health_routes(checks, product.tokens.jwks, _metrics(product, uploads)),
         *file_routes(services.files),
         *manifest_routes(services.manifests),
         *query_routes(services.queries),
@@ -320,17 +343,47 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
             Exception: handle_crash,
         },
     )
-    uploads = UploadEndpoint(services.uploads, _upload_config(settings))
     patient = Patience(app, idle_seconds=settings.body_idle_seconds, rate_min_bytes_per_second=settings.body_rate_min)
-    door = Door(patient, uploads=uploads, uploads_path=UPLOADS_PATH, accounts=services.accounts, basic=product.basic)  # type: ignore[arg-type]
+    door = Door(
+        patient,
+        uploads=uploads,  # type: ignore[arg-type]
+        uploads_path=UPLOADS_PATH,
+        accounts=services.accounts,
+        basic=product.basic,
+        counter=product.meters.row,
+        logged=settings.access_log,
+    )
+    app_behind = door if product.tracer is None else Tracing(door, product.tracer)
     if not settings.trusted_proxies:
-        return door
+        return app_behind
     return TrustedProxies(
-        door,
+        app_behind,
         trusted=settings.trusted_proxies,
         family=Family(settings.proxy_fields),
         tell_address=settings.public_url is None,
     )
+
+
+def _tracer(stack: AsyncExitStack, settings: Settings) -> "Tracer | None":
+    if settings.otlp_endpoint is None:
+        return None
+    tracer, close = open_tracer(settings.otlp_endpoint, version=importlib.metadata.version("lighterage"))
+    stack.push_async_callback(asyncio.to_thread, close)
+    return tracer
+
+
+def _metrics(product: Product, uploads: UploadEndpoint) -> Metrics | None:
+    settings = product.settings
+    if not settings.metrics:
+        return None
+    write = build_exposition(
+        product.meters,
+        uploads=uploads,
+        buffers=None if isinstance(product.blobs, LocalBlobs) else cast("S3Blobs", product.blobs),
+        data_dir=settings.data_dir,
+        version=importlib.metadata.version("lighterage"),
+    )
+    return Metrics(write, CONTENT_TYPE, revealed(settings.metrics_token))
 
 
 @asynccontextmanager
@@ -448,7 +501,7 @@ def _locks(stack: AsyncExitStack, settings: Settings, records: Records, clock: C
 
 
 async def _open_blobs(
-    stack: AsyncExitStack, settings: Settings, clock: Clock
+    stack: AsyncExitStack, settings: Settings, clock: Clock, meters: Meters
 ) -> tuple["LocalBlobs | S3Blobs", Callable[[BlobKey], str] | None]:
     """Give the store, and how its files are found on this machine where they are."""
     if settings.s3_bucket is None:
@@ -478,7 +531,7 @@ async def _open_blobs(
         parts_equal=settings.s3_parts_equal,
         part_slots_max=settings.s3_part_slots,
     )
-    return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool)), None
+    return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool, observer=meters.row)), None
 
 
 def _selecting(blobs: "LocalBlobs | S3Blobs", settings: Settings) -> SelectingBlobStore | None:

@@ -1,15 +1,34 @@
-"""Logs: one line an event, JSON for machines, plain for a terminal."""
+"""Logs: one line an event, JSON for machines, plain for a terminal; each knows of which request and tenant it is."""
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any
 
 import structlog
+
+REQUEST: ContextVar[MutableMapping[str, Any] | None] = ContextVar("request", default=None)
+"""The ASGI scope of the request that is being answered. What is in it is looked at only where a line is written."""
+
+
+def add_request(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Add to a line the request's id, and the tenant and user who ask."""
+    scope = REQUEST.get()
+    if scope is None:
+        return event
+    event.setdefault("request_id", scope.get("lighterage.request_id"))
+    principal = scope.get("lighterage.principal")
+    if principal is not None and not principal.is_guest:
+        event.setdefault("tenant_id", principal.tenant_id)
+        event.setdefault("user_id", principal.user_id)
+    return event
 
 
 def configure_logging(level: str) -> None:
     """Send the logs of everything in this process to standard error."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),

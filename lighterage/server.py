@@ -14,7 +14,9 @@ import uvicorn
 
 from lighterage.assembly import Product, build_app, open_product, running_jobs
 from lighterage.exchange import Exchange
+from lighterage.gauges import keep_sampling
 from lighterage.heads import HeadBounds, bounded_by, parse_hosts
+from lighterage.metrics import Board, Meters
 from lighterage.processes import supervise
 from lighterage.settings import Settings, SettingsError
 
@@ -107,6 +109,7 @@ async def serve(
     *,
     greet: Callable[[Product, str | None], None],
     is_first: bool = True,
+    meters: Meters | None = None,
 ) -> None:
     """
     Serve until a signal ends it.
@@ -115,9 +118,10 @@ async def serve(
         listening: Is closed in the end.
         greet: Called once requests are taken, with the administrator's password if one was made just now.
         is_first: Among the processes at this address: it makes the administrator, and sees to maintenance.
+        meters: Where this process counts, if others at this address do too.
     """
     with contextlib.closing(listening):
-        async with open_product(settings, address=address_of(listening)) as product:
+        async with open_product(settings, address=address_of(listening), meters=meters) as product:
             password = await product.ensure_admin() if is_first else None
             stopping = asyncio.Event()
 
@@ -145,7 +149,12 @@ async def serve(
             )
             tune_collector()
             async with running_jobs(product) if is_first else contextlib.nullcontext():
-                await server.serve(sockets=[listening])
+                sampling = asyncio.create_task(keep_sampling(meters)) if meters is not None else None
+                try:
+                    await server.serve(sockets=[listening])
+                finally:
+                    if sampling is not None:
+                        sampling.cancel()
 
 
 def _head_bounds(settings: Settings) -> HeadBounds:
@@ -165,6 +174,8 @@ def run(settings: Settings, *, greet: Callable[[Product, str | None], None]) -> 
     with contextlib.closing(open_socket(settings)) as probe:
         port = probe.getsockname()[1]
 
+    board = Board(settings.processes)
+
     def work(number: int, is_ready: Callable[[], None]) -> None:
         def greet_once(product: Product, password: str | None) -> None:
             is_ready()
@@ -172,7 +183,8 @@ def run(settings: Settings, *, greet: Callable[[Product, str | None], None]) -> 
                 greet(product, password)
 
         listening = open_socket(settings, port=port, is_shared=True)
-        _run(settings, listening, greet=greet_once, is_first=number == 0)
+        meters = Meters(board, board.row(number))
+        _run(settings, listening, greet=greet_once, is_first=number == 0, meters=meters)
 
     supervise(settings.processes, work)
 
@@ -183,10 +195,11 @@ def _run(
     *,
     greet: Callable[[Product, str | None], None],
     is_first: bool = True,
+    meters: Meters | None = None,
 ) -> None:
     import uvloop
 
     tune_allocator()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, listening, greet=greet, is_first=is_first))
+        runner.run(serve(settings, listening, greet=greet, is_first=is_first, meters=meters))
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -98,6 +98,19 @@ class Settings(BaseModel):
     debug_force: bool = _setting(False, "Allow `DEBUG` on a public address.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least important messages to log.")
 
+    access_log: Literal["off", "errors", "all"] = _setting(
+        "errors", "Requests to log when they have ended: those that failed on the server's side, or `all`."
+    )
+    metrics: bool = _setting(True, "Serve `/metrics` for Prometheus: numbers, which name no tenant, user or file.")
+    metrics_token: SecretStr | None = _setting(
+        None, "What a scraper must send to `/metrics` as a bearer token. Not set: anyone may read it."
+    )
+    otlp_endpoint: HttpAddress | None = _setting(
+        None,
+        "Send a trace of each request to this OpenTelemetry collector (OTLP over HTTP), as `http://127.0.0.1:4318`. "
+        "Needs the extra `opentelemetry`.",
+    )
+
     mongo_url: Annotated[str, AfterValidator(_mongo_url)] | None = _setting(
         None, "Keep users and metadata in this MongoDB instead of the data directory."
     )

@@ -98,6 +98,18 @@ class UploadEndpoint:
         self._service = service
         self._config = replace(config or Config(), length_max=service.length_max)
         self._clock = clock
+        self._receiving: set[BodyReader] = set()
+        self._received = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many bodies are being received now."""
+        return len(self._receiving)
+
+    @property
+    def received_bytes(self) -> int:
+        """How many bytes of bodies came so far, those of requests under way included."""
+        return self._received + sum(body.received for body in self._receiving)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -113,12 +125,16 @@ class UploadEndpoint:
             rate_min_bytes_per_second=self._config.rate_min_bytes_per_second,
             pipe=_pipe(scope, head.body_length),
         )
+        if body.ended_by is None:
+            self._receiving.add(body)
         try:
             answer = await self._answer(scope, head, body, send)
             if body.is_connected:
                 await self._send(answer, scope, head, body, send)
         finally:
             body.close()
+            self._receiving.discard(body)
+            self._received += body.received
 
     def _head(self, scope: Scope, fields: Headers) -> RequestHead:
         config = self._config
@@ -170,7 +186,7 @@ class UploadEndpoint:
         except LighterageError as error:
             return dialect.format_error(error, head, self._config)
         except Exception:
-            logger.exception("an upload request failed", extra={"request_id": head.request_id})
+            logger.exception("an upload request failed")
             return dialect.format_error(InternalFault(), head, self._config)
 
     async def _append(

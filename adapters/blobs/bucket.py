@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -108,6 +108,18 @@ class S3Settings:
         return address.scheme != "https" and address.hostname not in {"127.0.0.1", "::1", "localhost"}
 
 
+class StoreObserver(Protocol):
+    """Counts what the store makes us wait for; called from the event loop, and never fails."""
+
+    def part_sent(self, seconds: float) -> None:
+        """A part or object has arrived, so long after it was whole."""
+        ...
+
+    def retried(self) -> None:
+        """A call failed and will be tried again."""
+        ...
+
+
 class Refused(StoreUnavailable):
     """
     S3 understood and said no, which mostly tells something; where nobody asks, the store is of no use.
@@ -137,7 +149,15 @@ class Bucket:
     Raises (from every method): Refused; StoreFull and StoreUnavailable, the latter after `attempts_max` tries.
     """
 
-    def __init__(self, settings: S3Settings, *, clock: Clock, session: boto3.Session | None = None) -> None:
+    def __init__(
+        self,
+        settings: S3Settings,
+        *,
+        clock: Clock,
+        session: boto3.Session | None = None,
+        observer: StoreObserver | None = None,
+    ) -> None:
+        self._observer = observer
         self.settings = settings
         self._clock = clock
         self._session = session or boto3.Session()
@@ -236,7 +256,14 @@ class Bucket:
                 await part.sealed()
                 return _etag(await send())
 
-        return await self._retrying(attempt)
+        now = asyncio.get_running_loop().time
+        began = now()
+        etag = await self._retrying(attempt)
+        if self._observer is not None:
+            # Until it was sealed, a part that was sent while it filled waited for the client.
+            whole = began if part is None else max(began, part.sealed_at)
+            self._observer.part_sent(now() - whole)
+        return etag
 
     async def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call an operation of boto3's client on this bucket."""
@@ -299,6 +326,8 @@ class Bucket:
                 raise fault from last
             if tries == self.settings.attempts_max:
                 raise StoreUnavailable("blob store") from last
+            if self._observer is not None:
+                self._observer.retried()
             await self._back_off(tries)
         raise AssertionError("unreachable")
 

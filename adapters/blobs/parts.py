@@ -148,6 +148,7 @@ class Part:
     Attributes:
         length: Bytes there will be when it is sealed, as far as is known; whoever sends it early announces as many.
         is_sealed: Nothing more comes; `size` is final.
+        sealed_at: When that was said, by the event loop's clock.
     """
 
     def __init__(self, memory: Memory, folder: Path, *, length: int | None = None) -> None:
@@ -158,6 +159,7 @@ class Part:
         self._waiter: asyncio.Future[None] | None = None
         self.length = length
         self.is_sealed = False
+        self.sealed_at = 0.0
         self.file: BinaryIO | None = None
         self.size = 0
 
@@ -205,6 +207,7 @@ class Part:
             return
         self._flush()
         self.is_sealed, self.length = True, self.size
+        self.sealed_at = asyncio.get_running_loop().time()
         if self.file is None:
             self._memory.give_back(self._held - self.size)
             self._held = self._leaving = self.size

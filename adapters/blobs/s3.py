@@ -19,7 +19,7 @@ from typing import Any, Self
 import boto3
 
 from adapters.blobs.appending import ID_NAME, MARK_NAME, Appending
-from adapters.blobs.bucket import Bucket, Refused, S3Settings
+from adapters.blobs.bucket import Bucket, Refused, S3Settings, StoreObserver
 from adapters.blobs.copying import Copying, plan_copies, size_of
 from adapters.blobs.faults import fault_of
 from adapters.blobs.keys import check_key
@@ -41,14 +41,21 @@ class S3Blobs:
         spool: Folder for parts that find no room in memory; a nameless file each, gone with the process. On a disk: in
             a file system that lives in memory nothing would be won.
         session: For boto3's client; one of its own if none is given.
+        observer: Told of what the store makes us wait for.
     """
 
     def __init__(
-        self, settings: S3Settings, *, clock: Clock, spool: Path, session: boto3.Session | None = None
+        self,
+        settings: S3Settings,
+        *,
+        clock: Clock,
+        spool: Path,
+        session: boto3.Session | None = None,
+        observer: StoreObserver | None = None,
     ) -> None:
         self._settings = settings
         self._spool = spool
-        self._bucket = Bucket(settings, clock=clock, session=session)
+        self._bucket = Bucket(settings, clock=clock, session=session, observer=observer)
         self._memory = Memory(settings.part_slots_max * settings.part_size_bytes)
         self._plan = PartPlan(settings.part_size_bytes, settings.part_size_bytes_max, settings.parts_equal)
 
@@ -65,6 +72,11 @@ class S3Blobs:
     def memory_free_bytes(self) -> int:
         """What parts may still hold in memory, for a gauge."""
         return self._memory.free_bytes
+
+    @property
+    def memory_bytes_max(self) -> int:
+        """What all parts together may hold in memory."""
+        return self._settings.part_slots_max * self._settings.part_size_bytes
 
     # ---- unfinished blobs
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.product_server import EMAIL, Connection, ServerProcess, serving
+from tests.unit.lighterage.test_metrics import value
 
 pytestmark = pytest.mark.slow
 
@@ -60,3 +61,26 @@ def test_settings_that_are_wrong_end_them_all(data_dir):
     """As with one process: what cannot start says so, and is not tried again and again."""
     with serving(data_dir) as other, pytest.raises(AssertionError, match="the server ended with 1"):
         ServerProcess(data_dir, LIGHTERAGE_PROCESSES="2", LIGHTERAGE_PORT=other.url.rpartition(":")[2])
+
+
+def test_whichever_process_is_asked_tells_of_all(data_dir, token):
+    """A balancer, and Prometheus behind it, sees one server; what a killed process counted is not lost."""
+    with serving(data_dir, LIGHTERAGE_PROCESSES="2") as server:
+        until(lambda: len(children_of(server)) == 2)
+        for _ in range(ROUNDS):
+            with Connection(server.url, token) as connection:
+                path = connection.create(PIECE)
+                connection.start_patch(path, 0, PIECE)
+                connection.send(bytes(PIECE))
+                assert 204 == connection.answer()[0]
+        before = children_of(server)
+        os.kill(max(before), signal.SIGKILL)
+        until(lambda: len(children_of(server)) == 2 and children_of(server) != before)
+
+        def numbers() -> bytes:
+            with Connection(server.url, token) as connection:
+                return connection.ask("GET", "/metrics")[2]
+
+        told = [numbers() for _ in range(ROUNDS)]
+
+    assert {ROUNDS} == {value(text, "lighterage_requests_total", face="uploads", status="204") for text in told}

@@ -1,12 +1,15 @@
 """The S3 store when requests fail: no acknowledged byte is lost, and nothing stays behind."""
 
-from dataclasses import asdict
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from adapters.blobs.s3 import S3Blobs
 from domain.blob import BlobKey
+from domain.clock import SystemClock
 from domain.errors import StoreFull, StoreUnavailable
 from tests.support.blobs import KEY, MIB, KilledUpload, Record, read, sha256, some_bytes
 from tests.support.s3_bench import Bench
@@ -123,3 +126,40 @@ async def test_copying_that_fails_promises_nothing(bench: Bench, fault: Fault) -
                 assert fail_at > 6, "the loop went through every request"
                 return
     pytest.fail("the loop did not come to its end")
+
+
+class Observer:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.retries = 0
+
+    def part_sent(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+    def retried(self) -> None:
+        self.retries += 1
+
+
+@pytest.mark.slow
+async def test_an_observer_hears_what_the_store_makes_us_wait_for(bench: Bench, tmp_path: Path) -> None:
+    """Parts are timed from when they were whole, so that a slow client does not look like a slow store."""
+    observer = Observer()
+    pause = 0.25
+    settings = replace(bench.settings, endpoint=bench.proxy.endpoint)
+    async with S3Blobs(settings, clock=SystemClock(), spool=tmp_path, observer=observer) as blobs:
+        record = await Record.begin(blobs, length=6 * MIB)
+        bench.proxy.fail(Fault.ERROR, at=2)
+
+        async def slowly() -> AsyncIterator[bytes]:
+            for start in range(0, 6 * MIB, MIB):
+                await asyncio.sleep(pause / 5 if start else 0)
+                yield bytes(MIB)
+
+        record.save(await blobs.append(record.writer, slowly(), expected_bytes=6 * MIB))
+        await record.complete()
+
+    assert observer.retries >= 1
+    assert len(observer.seconds) >= 1
+    assert max(observer.seconds) < 1
