@@ -81,7 +81,7 @@ class S3Settings:
     parts_equal: bool = False
     part_slots_max: int = 8
     sendings_max: int = 2
-    connections_max: int = 16
+    connections_max: int = 64
     timeout_seconds: float = 30.0
     attempts_max: int = 5
     back_off_seconds: float = 0.1

@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ SMALL_PART_BYTES = 256 * 2**10  # up to here nobody can tell whether it will be 
 SMALL_CHUNK_BYTES = 16 * 2**10  # smaller chunks are joined, so that a part is no list of single bytes
 JOINED_BYTES = 64 * 2**10  # up to here
 READ_BYTES = 256 * 2**10  # of one read of a part that waits in a file
+FRESH_BYTES_MAX = 512 * 2**10  # of a part in a file that are also handed on as they came, to who follows closely
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,10 @@ class Part:
         self._small = bytearray()
         self._held = self._leaving = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._is_followed = False
+        self._fresh: deque[bytes] = deque()  # what was spooled last, up to `size`
+        self._fresh_bytes = 0
+        self._lagging: asyncio.Future[None] | None = None  # waited for by who fills
         self.length = length
         self.is_sealed = False
         self.sealed_at = 0.0
@@ -182,6 +188,20 @@ class Part:
             await self._memory.wait_for(wanted - self._held)
             if not self._reserve(wanted):
                 self._spool()
+        if self._fresh_bytes + size > FRESH_BYTES_MAX:
+            await self._followed()
+
+    async def _followed(self) -> None:
+        """Wait a moment for who follows: what it does not take by then it must read from the file."""
+        self._lagging = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait([self._lagging], timeout=MEMORY_WAIT_SECONDS)
+        finally:
+            self._lagging = None
+
+    def _let_on(self) -> None:
+        if self._lagging is not None and not self._lagging.done():
+            self._lagging.set_result(None)
 
     def _reserve(self, size: int) -> bool:
         if size > self._held:
@@ -196,6 +216,7 @@ class Part:
             self._spool()
         if self.file is not None:
             files.write(self.file.fileno(), chunk, self.size)
+            self._keep_fresh(chunk)
         else:
             self._keep(chunk)
         self.size += len(chunk)
@@ -223,6 +244,19 @@ class Part:
         self._flush()
         self._chunks.append(chunk)
 
+    def _keep_fresh(self, chunk: bytes) -> None:
+        if not self._is_followed:
+            return
+        if self._fresh_bytes + len(chunk) > FRESH_BYTES_MAX:  # too slow: let it read from the file until it is here
+            self._forget_fresh()
+        self._fresh.append(chunk)
+        self._fresh_bytes += len(chunk)
+
+    def _forget_fresh(self) -> None:
+        self._fresh.clear()
+        self._fresh_bytes = 0
+        self._let_on()
+
     def _flush(self) -> None:
         if self._small:
             self._chunks.append(bytes(self._small))
@@ -246,6 +280,7 @@ class Part:
         self._held = self._leaving = 0
         self._chunks.clear()
         self._small.clear()
+        self._forget_fresh()
 
     def close(self) -> None:
         self._forget()
@@ -257,22 +292,38 @@ class Part:
     async def follow(self) -> AsyncGenerator[bytes, None]:
         """Yield everything from the start, also what is still to come, until it is sealed; one reader at a time."""
         position = index = 0
-        while True:
-            chunk = b""
-            if self.file is not None:
-                if position < self.size:
-                    size = min(READ_BYTES, self.size - position)
-                    chunk = await files.read(self.file.fileno(), size, position)
-            elif index < len(self._chunks):
-                chunk = self._chunks[index]
-                index += 1
-            if chunk:
-                yield chunk
-                position += len(chunk)
-            elif self.is_sealed:
-                return
-            else:
-                await self._changed()
+        self._is_followed = True
+        try:
+            while True:
+                chunk = b""
+                if self.file is not None:
+                    chunk = await self._spooled(self.file, position)
+                elif index < len(self._chunks):
+                    chunk = self._chunks[index]
+                    index += 1
+                if chunk:
+                    yield chunk
+                    position += len(chunk)
+                elif self.is_sealed:
+                    return
+                else:
+                    await self._changed()
+        finally:
+            self._is_followed = False
+            self._forget_fresh()
+
+    async def _spooled(self, file: BinaryIO, position: int) -> bytes:
+        """Give what comes at `position`: as it was taken, if that is not long ago, else out of the file."""
+        fresh_start = self.size - self._fresh_bytes
+        if self._fresh and position == fresh_start:
+            chunk = self._fresh.popleft()
+            self._fresh_bytes -= len(chunk)
+            self._let_on()
+            return chunk
+        if position == self.size:
+            return b""
+        end = fresh_start if position < fresh_start else self.size
+        return await files.read(file.fileno(), min(READ_BYTES, end - position), position)
 
     async def sealed(self) -> None:
         """Wait until nothing more comes."""

@@ -1,8 +1,10 @@
 """How blobs are cut: sizes, numbers, and what fits into a bucket's limits. No server is asked."""
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.blobs import files
 from adapters.blobs.copying import COPY_BYTES_MAX, plan_copies
 from adapters.blobs.parts import PART_SIZE_BYTES_MIN, PARTS_MAX, Memory, Part, PartPlan
 from domain.errors import LengthExceeded
@@ -136,6 +139,69 @@ async def test_a_part_gives_back_what_was_put_in(room: int, tmp_path: Path) -> N
     part.close()
     assert memory.free_bytes == room
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_follows_closely_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes are spooled for another try; the first gets them as they came."""
+    monkeypatch.setattr(files, "read", _refuse)
+    part, came = Part(Memory(0), tmp_path), list[bytes]()
+
+    async def follow() -> None:
+        async with contextlib.aclosing(part.follow()) as chunks:
+            async for chunk in chunks:
+                came.append(chunk)
+
+    following = asyncio.create_task(follow())
+    sent = [bytes([number]) * 200_000 for number in range(20)]
+    for chunk in sent:
+        await part.make_room(len(chunk), expected=4_000_000)
+        await asyncio.sleep(0)
+        part.add(chunk)
+    part.seal()
+    await following
+    part.close()
+
+    assert came == sent
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_every_follower_gets_the_same_bytes(seed: int, tmp_path: Path) -> None:
+    """However fast or slow it is beside who fills, and whether those before it broke off."""
+    chance = random.Random(seed)
+    part = Part(Memory(chance.choice([0, 300_000])), tmp_path)
+    sent = [chance.randbytes(chance.choice([1, 40_000, 250_000])) for _ in range(30)]
+    whole = b"".join(sent)
+
+    async def fill() -> None:
+        for chunk in sent:
+            await part.make_room(len(chunk), expected=len(whole))
+            part.add(chunk)
+            for _ in range(chance.choice([0, 0, 1, 5])):
+                await asyncio.sleep(0)
+        part.seal()
+
+    async def follow(bytes_max: int) -> bytes:
+        came = b""
+        async with contextlib.aclosing(part.follow()) as chunks:
+            async for chunk in chunks:
+                came += chunk
+                for _ in range(chance.choice([0, 0, 1, 3])):
+                    await asyncio.sleep(0)
+                if len(came) >= bytes_max:
+                    break
+        return came
+
+    filling = asyncio.create_task(fill())
+    for _ in range(3):
+        came = await follow(chance.randrange(1, len(whole)))
+        assert whole.startswith(came)
+    assert await follow(len(whole) + 1) == whole
+    await filling
+    part.close()
+
+
+async def _refuse(*_: object) -> bytes:
+    raise AssertionError("the file was read")
 
 
 async def test_room_is_waited_for_only_where_some_is_about_to_be_free() -> None:
