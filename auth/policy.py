@@ -4,12 +4,14 @@ Who may do what: one table of actions, and the rules of visibility. Pure; every 
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 from domain.errors import NotFound, PermissionDenied, Unauthenticated
 from domain.file import EVERYONE, File, Visibility
 from domain.ids import TenantId
 from domain.page import Condition, one_of
 from domain.principal import Principal, Scope
+from domain.share import ShareLink
 from domain.tenant import TenantRole
 from domain.upload import Upload
 
@@ -20,7 +22,11 @@ class Action(Enum):
     QUERY_FILE = "query a file"
     CHANGE_FILE = "change a file"
     PURGE_FILE = "purge a file"
+    SHARE_FILE = "share a file"
+    REQUEST_FILES = "ask guests for files"
+    MANAGE_LINKS = "see or end share links"
     CREATE_UPLOAD = "upload a file"
+    LIST_UPLOADS = "list your uploads"
     WRITE_UPLOAD = "continue an upload"
     READ_TENANT = "see the tenant"
     SEE_MEMBERS = "see the members"
@@ -50,6 +56,10 @@ _RULES = {
     Action.QUERY_FILE: _Rule(Scope.FILES_QUERY, TenantRole.VIEWER),
     Action.CHANGE_FILE: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER, own=True),
     Action.PURGE_FILE: _Rule(Scope.FILES_WRITE, TenantRole.ADMIN),
+    Action.SHARE_FILE: _Rule(Scope.FILES_SHARE, TenantRole.MEMBER, own=True),
+    Action.REQUEST_FILES: _Rule(Scope.FILES_SHARE, TenantRole.MEMBER),
+    Action.MANAGE_LINKS: _Rule(Scope.FILES_SHARE, TenantRole.MEMBER),
+    Action.LIST_UPLOADS: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER),
     Action.CREATE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER),
     Action.WRITE_UPLOAD: _Rule(Scope.FILES_WRITE, TenantRole.MEMBER, own=True),
     Action.READ_TENANT: _Rule(None, TenantRole.VIEWER),
@@ -62,7 +72,10 @@ _RULES = {
 }
 
 
-def require(principal: Principal, action: Action, resource: File | Upload | None = None) -> TenantId:
+Resource: TypeAlias = File | Upload | ShareLink
+
+
+def require(principal: Principal, action: Action, resource: Resource | None = None) -> TenantId:
     """
     Let the caller do this, or raise.
 
@@ -74,10 +87,12 @@ def require(principal: Principal, action: Action, resource: File | Upload | None
         NotFound: The thing is another tenant's, or hidden from the caller.
         PermissionDenied: The caller sees it but has not the role or scope.
     """
+    if principal.link_id is not None:
+        return _require_guest(principal, action, resource)
     if principal.is_guest or principal.tenant_id is None or principal.role is None:
         raise Unauthenticated("this needs a log-in")
     if resource is not None and not can_see(principal, resource):
-        raise NotFound("upload" if isinstance(resource, Upload) else "file")
+        raise NotFound(_name(resource))
     if principal.upload_id is not None and not _is_own_capability(principal, action, resource):
         raise PermissionDenied("this token is good for one upload only")
     rule = _RULES[action]
@@ -96,10 +111,12 @@ def is_admin(principal: Principal) -> bool:
     return principal.role is not None and principal.role.covers(TenantRole.ADMIN)
 
 
-def can_see(principal: Principal, resource: File | Upload) -> bool:
+def can_see(principal: Principal, resource: Resource) -> bool:
     """Tell whether the caller may know that this is there."""
-    if resource.tenant_id != principal.tenant_id:
+    if principal.tenant_id is None or principal.tenant_id != _tenant_of(resource):
         return False
+    if principal.link_id is not None:
+        return isinstance(resource, Upload) and resource.link_id == principal.link_id
     if _is_own(principal, resource) or is_admin(principal):
         return True
     return isinstance(resource, File) and resource.visibility is not Visibility.PRIVATE
@@ -112,10 +129,40 @@ def audience_conditions(principal: Principal) -> list[Condition]:
     return [one_of("audience", (EVERYONE, principal.user_id))]
 
 
-def _is_own(principal: Principal, resource: File | Upload) -> bool:
-    owner = resource.user_id if isinstance(resource, Upload) else resource.uploaded_by
+def _require_guest(principal: Principal, action: Action, resource: Resource | None) -> TenantId:
+    """Let a guest with a file request upload by it: nothing else is theirs, or there, for them."""
+    assert principal.tenant_id is not None
+    if resource is not None and not can_see(principal, resource):
+        raise NotFound(_name(resource))
+    if action not in (Action.CREATE_UPLOAD, Action.WRITE_UPLOAD):
+        raise Unauthenticated("this needs a log-in; the link lets you upload only")
+    return principal.tenant_id
+
+
+def _is_own(principal: Principal, resource: Resource) -> bool:
+    match resource:
+        case Upload():
+            owner = resource.user_id
+        case ShareLink():
+            owner = resource.created_by
+        case File():
+            owner = resource.uploaded_by
     return owner is not None and owner == principal.user_id
 
 
-def _is_own_capability(principal: Principal, action: Action, resource: File | Upload | None) -> bool:
+def _tenant_of(resource: Resource) -> str:
+    return resource.in_tenant if isinstance(resource, ShareLink) else resource.tenant_id
+
+
+def _name(resource: Resource) -> str:
+    match resource:
+        case Upload():
+            return "upload"
+        case ShareLink():
+            return "share link"
+        case File():
+            return "file"
+
+
+def _is_own_capability(principal: Principal, action: Action, resource: Resource | None) -> bool:
     return action is Action.WRITE_UPLOAD and isinstance(resource, Upload) and resource.id == principal.upload_id

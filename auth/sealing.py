@@ -38,4 +38,4 @@ class Sealer:
         try:
             return self._cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], name.encode()).decode()
         except InvalidTag as error:
-            raise TokenInvalid("this key was made under another signing key; make a new one") from error
+            raise TokenInvalid("this was made under another signing key; make a new one") from error

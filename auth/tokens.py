@@ -23,7 +23,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from domain.clock import Clock
 from domain.errors import TokenExpired, TokenInvalid
-from domain.ids import FileId, SessionId, TenantId, UploadId, UserId
+from domain.ids import FileId, SessionId, ShareLinkId, TenantId, UploadId, UserId
 from domain.principal import Scope
 from domain.user import SigningKey
 
@@ -31,6 +31,7 @@ ALGORITHM = "EdDSA"
 _ACCESS = "lighterage:access"
 _DOWNLOAD = "lighterage:download"
 _UPLOAD = "lighterage:upload"
+_GUEST = "lighterage:guest"
 _TOKEN_LENGTH_MAX = 4096
 
 
@@ -55,6 +56,18 @@ class UploadClaims:
     tenant_id: TenantId
     user_id: UserId
     upload_id: UploadId
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GuestClaims:
+    """
+    Attributes:
+        visit: Names this one opening of the link, so that what is done by it counts as one use.
+    """
+
+    link_id: ShareLinkId
+    visit: str
     expires_at: datetime
 
 
@@ -151,6 +164,14 @@ class TokenService:
         claims = self._verify(token, _UPLOAD)
         return UploadClaims(TenantId(claims["tid"]), UserId(claims["sub"]), UploadId(claims["uid"]), _time(claims))
 
+    def issue_guest(self, *, link_id: ShareLinkId, expires_at: datetime) -> str:
+        """Make a token for whoever opened a share link, and knew its password where it has one."""
+        return self._issue(_GUEST, expires_at, {"lid": link_id})
+
+    def verify_guest(self, token: str) -> GuestClaims:
+        claims = self._verify(token, _GUEST)
+        return GuestClaims(ShareLinkId(claims["lid"]), str(claims["jti"]), _time(claims))
+
 
 def audience_of(token: str) -> str | None:
     """Give the audience that a token claims, unchecked: only to choose which check it has to pass."""
@@ -163,6 +184,10 @@ def audience_of(token: str) -> str | None:
 
 def is_upload_token(token: str) -> bool:
     return audience_of(token) == _UPLOAD
+
+
+def is_guest_token(token: str) -> bool:
+    return audience_of(token) == _GUEST
 
 
 def _time(claims: dict[str, Any]) -> datetime:

@@ -23,6 +23,8 @@ class AuditAction(Enum):
     MEMBER_JOINED = "member_joined"
     MEMBER_REMOVED = "member_removed"
     ROLE_CHANGED = "role_changed"
+    SHARE_LINK_CREATED = "share_link_created"
+    SHARE_LINK_REVOKED = "share_link_revoked"
     TENANT_CHANGED = "tenant_changed"
     IDENTITY_BOUND = "identity_bound"
     USER_SAVED = "user_saved"

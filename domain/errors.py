@@ -99,6 +99,16 @@ class EmailNotVerified(LighterageError):
         super().__init__("the e-mail address has not been confirmed yet")
 
 
+class AccountDisabled(LighterageError):
+    """The password is right, but whoever runs the server switched the account off."""
+
+    code = "account_disabled"
+    hint = "Ask whoever runs the server to switch the account on again."
+
+    def __init__(self) -> None:
+        super().__init__("this account is switched off")
+
+
 class SignUpDisabled(LighterageError):
     """Strangers may not make accounts on this server."""
 
@@ -260,6 +270,16 @@ class FileNotReady(LighterageError):
     retry_after_seconds = 5
 
 
+class FileDeleted(LighterageError):
+    """The file is in the trash, or its time is over."""
+
+    code = "file_deleted"
+    hint = "Restore the file first, as long as it is in the trash."
+
+    def __init__(self) -> None:
+        super().__init__("the file was deleted")
+
+
 class RangeNotSatisfiable(LighterageError):
     """No byte of the wanted range is in the file."""
 
@@ -288,6 +308,39 @@ class QueryLimitExceeded(LighterageError):
 
     code = "query_limit_exceeded"
     hint = "Narrow the query, add a LIMIT, or ask for larger limits."
+
+
+# ---- share links
+
+
+class LinkExpired(LighterageError):
+    """A share link's time is over, or its maker ended it."""
+
+    code = "link_expired"
+    hint = "Ask whoever sent you the link for a new one."
+
+    def __init__(self) -> None:
+        super().__init__("this link has ended")
+
+
+class LinkExhausted(LighterageError):
+    """A share link was used as often as it may be."""
+
+    code = "link_exhausted"
+    hint = "Ask whoever sent you the link for a new one."
+
+    def __init__(self) -> None:
+        super().__init__("this link has been used as often as it may be")
+
+
+class LinkPasswordRequired(LighterageError):
+    """A share link has a password, and none or another one came with the request."""
+
+    code = "link_password_required"
+    hint = "Send the password that you were given together with the link."
+
+    def __init__(self, *, is_wrong: bool) -> None:
+        super().__init__("this is not the link's password" if is_wrong else "this link needs a password")
 
 
 # ---- stores

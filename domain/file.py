@@ -8,7 +8,7 @@ from enum import Enum
 
 from domain.blob import BlobKey
 from domain.errors import FileNotReady, InvalidValue
-from domain.ids import FileId, UserId, uuid_of
+from domain.ids import FileId, ShareLinkId, UserId, uuid_of
 from domain.records import Kind
 
 NAME_LENGTH_MAX = 1024  # characters; longer names are refused, not cut
@@ -64,6 +64,8 @@ class File:
         sha256: Of the whole content, lower-case hex; None until it was computed.
         sha256_declared: What the client said it would be.
         etag: Of the blob, strong, without quotes.
+        uploaded_by: Whose it is: who uploaded it, or who asked guests for files.
+        link_id: The file request that a guest uploaded it by.
         revision: The version that optimistic updates name.
     """
 
@@ -86,7 +88,13 @@ class File:
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
     number: int = 0
+    link_id: ShareLinkId | None = None
     revision: int = 0
+
+    @property
+    def uploader(self) -> UserId | None:
+        """Who sent its bytes; None for a guest."""
+        return None if self.link_id is not None else self.uploaded_by
 
     @property
     def name_folded(self) -> str:

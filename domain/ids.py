@@ -18,6 +18,7 @@ UploadId = NewType("UploadId", str)
 SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 EventId = NewType("EventId", str)
+ShareLinkId = NewType("ShareLinkId", str)
 
 # Things that belong to no single tenant (users, sessions, signing keys) are kept under this one.
 SYSTEM = TenantId("system")
@@ -72,6 +73,10 @@ def new_audit_id(now: datetime) -> str:
 
 def new_api_key_id(now: datetime) -> ApiKeyId:
     return ApiKeyId("apikey_" + _encode(_uuid7(now)))
+
+
+def new_share_link_id(now: datetime) -> ShareLinkId:
+    return ShareLinkId("link_" + _encode(_uuid7(now)))
 
 
 def new_upload_id() -> UploadId:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from domain.ids import ApiKeyId, SessionId, TenantId, UserId
+from domain.ids import ApiKeyId, SessionId, ShareLinkId, TenantId, UserId
 from domain.tenant import TenantRole
 
 
@@ -30,6 +30,7 @@ class Principal:
         tenant_id: The tenant that the token was made for; None for a guest.
         role: What the user is in that tenant.
         session_id: The log-in behind the token, if there is one.
+        link_id: The file request that a guest came in by; such a guest uploads into its tenant and does nothing else.
         api_key_id: The API key that was sent instead of a log-in's token.
         upload_id: The one upload that a capability token is good for; such a token is good for nothing else.
     """
@@ -41,6 +42,7 @@ class Principal:
     session_id: SessionId | None = None
     upload_id: str | None = None
     api_key_id: ApiKeyId | None = None
+    link_id: ShareLinkId | None = None
 
     @property
     def is_guest(self) -> bool:

@@ -20,7 +20,7 @@ from domain.errors import (
     UploadExpired,
 )
 from domain.file import MetadataEntry, Resource, Visibility
-from domain.ids import FileId, UploadId, UserId
+from domain.ids import FileId, ShareLinkId, UploadId, UserId
 from domain.records import Kind
 
 LENGTH_MAX = 2**63 - 1  # what every database, store and language keeps as a number
@@ -68,6 +68,8 @@ class Upload:
 
     Attributes:
         file_id: Chosen at creation, so that finishing it twice makes one file.
+        user_id: Whose file it becomes.
+        link_id: The file request that a guest uploads it by.
         content_type: As declared; once `is_sniffed`, as found in the first bytes.
         length: Bytes there will be; None while the client has not said.
         writer: The blob so far; its size is the offset.
@@ -103,6 +105,7 @@ class Upload:
     concatenation: Concatenation = Concatenation.NONE
     concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
+    link_id: ShareLinkId | None = None
     revision: int = 0
 
     @property
@@ -192,6 +195,7 @@ UPLOADS = Kind(
         "fingerprint",
         "key",
         "concatenation",
+        "link_id",
     ),
     unique=(("idempotency_key",),),
     indexes=(("user_id", "created_at"), ("status", "expires_at"), ("status", "updated_at"), ("key",)),

@@ -40,6 +40,7 @@ from domain.mail import Mail
 from domain.manifest import MANIFESTS
 from domain.rate import parse_rate
 from domain.records import Kind, Records
+from domain.share import SHARE_LINKS
 from domain.tenant import MEMBERSHIPS, TENANTS, USAGES, Limits
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS
@@ -63,6 +64,7 @@ from rest.manifests import manifest_routes
 from rest.problems import handle_crash, handle_fault, handle_http_exception
 from rest.queries import query_routes
 from rest.selecting import SelectRoute
+from rest.shares import share_routes
 from services import Services
 from services.accounts import AccountService, ForeignLogIns, SessionRules
 from services.audit import AuditLog
@@ -70,6 +72,7 @@ from services.basic import BasicLogIns
 from services.concatenating import Concatenator
 from services.files import FileService
 from services.finishing import Finisher
+from services.guests import Guests
 from services.identities import Identities
 from services.keys import ApiKeyService
 from services.mailing import Postman
@@ -79,6 +82,7 @@ from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
 from services.settling import UsageSettler
+from services.shares import ShareService
 from services.signing import SigningService
 from services.tenants import TenantService
 from services.throttling import Rates, Throttle
@@ -106,6 +110,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     FILES,
     FILE_EVENTS,
     MANIFESTS,
+    SHARE_LINKS,
     LEASES,
 )
 UPLOADS_PATH = "/files/"
@@ -189,7 +194,8 @@ async def open_product(
         blobs, path_of = await _open_blobs(stack, settings, clock, meters)
         signing_key = await _signing_key(records, clock)
         tokens = TokenService(signing_key, issuer="lighterage", clock=clock)
-        finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=clock)
+        guests = Guests(records=records, tokens=tokens, clock=clock)
+        finisher = Finisher(records=records, blobs=blobs, bus=bus, guests=guests, clock=clock)
         locks = _locks(stack, settings, records, clock)
         concatenator = Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher)
         stack.push_async_callback(concatenator.close)
@@ -200,6 +206,7 @@ async def open_product(
             locks=locks,
             finisher=finisher,
             concatenator=concatenator,
+            guests=guests,
             tokens=tokens,
             throttle=throttle,
             clock=clock,
@@ -215,7 +222,8 @@ async def open_product(
         passwords = passwords or PasswordHasher()
         postman = Postman(mail or _mail(settings, clock))
         stack.push_async_callback(postman.close)
-        keys = ApiKeyService(records=records, sealer=Sealer(signing_key), audit=audit, clock=clock)
+        sealer = Sealer(signing_key)
+        keys = ApiKeyService(records=records, sealer=sealer, audit=audit, clock=clock)
         accounts = AccountService(
             records=records,
             passwords=passwords,
@@ -224,6 +232,7 @@ async def open_product(
             throttle=throttle,
             audit=audit,
             keys=keys,
+            guests=guests,
             identities=_foreign(settings, records, passwords, audit, clock),
             rules=SessionRules(
                 access_lifetime=timedelta(minutes=settings.access_token_minutes),
@@ -275,6 +284,19 @@ async def open_product(
                 clock=clock,
                 selecting=_selecting(blobs, settings),
                 per_tenant_max=settings.query_per_tenant,
+            ),
+            shares=ShareService(
+                records=records,
+                blobs=blobs,
+                tokens=tokens,
+                sealer=sealer,
+                passwords=passwords,
+                audit=audit,
+                throttle=throttle,
+                clock=clock,
+                public_url=public_url,
+                uploads_url=f"{public_url}{UPLOADS_PATH}",
+                length_max=settings.file_size_max,
             ),
             signing=SigningService(keys=accounts, clock=clock),
         )
@@ -330,6 +352,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         *manifest_routes(services.manifests),
         *query_routes(services.queries),
         *account_routes(services.registration),
+        *share_routes(services.shares),
     ]
     if settings.graphql:
         routes += build_graphql(services, _graphql_config(product), stopping=stopping)

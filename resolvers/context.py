@@ -15,14 +15,17 @@ from domain.errors import NotFound
 from domain.file import File
 from domain.ids import FileId, TenantId, UserId
 from domain.principal import Principal
+from domain.share import ShareLink
 from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
 from resolvers.loaders import Loader
 from schema.context import Members
 from schema.enums import SqlFormat
+from schema.pagination import Connection, connection
 from schema.queries import SqlColumn, SqlSchema
 from schema.scalars import BIG_INT_MAX
+from schema.shares import ShareLink as ShareLinkType
 from services import Services
 
 
@@ -106,6 +109,24 @@ class RequestContext:
         return Members(
             page.items, page.has_next, page.has_previous, lambda place: found.cursor_of(page.items[place]), count
         )
+
+    async def share_links(self, file: File | None, *, first: int, after: str | None) -> Connection[ShareLinkType]:
+        shares, principal = self.services.shares, self.principal
+        if file is None:
+            found = await shares.list_of_tenant(principal, first=first, after=after)
+        else:
+            found = await shares.list_of_file(principal, file, first=first, after=after)
+        page = found.page
+
+        async def count() -> int:
+            return await (shares.count_of_tenant(principal) if file is None else shares.count_of_file(principal, file))
+
+        return connection(
+            page, ShareLinkType.from_domain, cursor_at=lambda place: found.cursor_of(page.items[place]), count=count
+        )
+
+    def share_url(self, link: ShareLink) -> str:
+        return self.as_reached(self.services.shares.url_of(link))
 
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
         files = self.services.files

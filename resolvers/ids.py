@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.errors import InvalidValue, NotFound
-from domain.ids import ApiKeyId, FileId, TenantId, UploadId, UserId, is_id
+from domain.ids import ApiKeyId, FileId, ShareLinkId, TenantId, UploadId, UserId, is_id
 
 IDS_MAX = 100  # in one field or mutation
 
@@ -26,6 +26,10 @@ def parse_user_id(text: str) -> UserId:
 
 def parse_api_key_id(text: str) -> ApiKeyId:
     return ApiKeyId(_parse(text, "apikey"))
+
+
+def parse_share_link_id(text: str) -> ShareLinkId:
+    return ShareLinkId(_parse(text, "link"))
 
 
 def known_file_ids(texts: Sequence[str]) -> list[FileId]:

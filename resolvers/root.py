@@ -31,6 +31,7 @@ from resolvers.members import (
 )
 from resolvers.nodes import node, nodes
 from resolvers.queries import select, select_rows
+from resolvers.shares import create_share_link, revoke_share_link, shared_file
 from resolvers.uploads import abort_upload, create_upload, get_upload, list_uploads, upload_progress
 from schema.accounts import (
     LogInPayload,
@@ -61,10 +62,12 @@ from schema.node import Node
 from schema.pagination import Connection
 from schema.queries import SqlResult
 from schema.scalars import SCALARS
+from schema.shares import CreateShareLinkPayload, RevokeShareLinkPayload, SharedFile, ShareLink
 from schema.uploads import AbortUploadPayload, CreateUploadPayload, Upload
 
 READ = Auth(scope=Scope.FILES_READ)
 WRITE = Auth(scope=Scope.FILES_WRITE)
+SHARE = Auth(scope=Scope.FILES_SHARE)
 QUERY = Auth(scope=Scope.FILES_QUERY)
 ADMIN = Auth(scope=Scope.TENANT_ADMIN, role=TenantRole.ADMIN)
 
@@ -114,6 +117,11 @@ class Query:
         resolver=security_events,
         description="What was done with the viewer's own account, newest first: log-ins, wrong ones too, passwords.",
         directives=[Auth(), Cost(list_size=20, sized_by="first")],
+    )
+    shared_file: SharedFile | None = strawberry.field(
+        resolver=shared_file,
+        description="For guests: what is behind a share link's token.",
+        directives=[Cost(weight=5)],
     )
     select: SqlResult = strawberry.field(
         resolver=select,
@@ -220,6 +228,12 @@ class Mutation:
     restore_files: RestoreFilesPayload | None = strawberry.field(
         resolver=restore_files, description="Out of the trash.", directives=[WRITE, Cost(weight=10)]
     )
+    create_share_link: CreateShareLinkPayload | None = strawberry.field(
+        resolver=create_share_link, description="A link for guests.", directives=[SHARE, Cost(weight=10)]
+    )
+    revoke_share_link: RevokeShareLinkPayload | None = strawberry.field(
+        resolver=revoke_share_link, description="Ends a link at once.", directives=[SHARE, Cost(weight=10)]
+    )
 
 
 @strawberry.type(description="What can be watched, over WebSocket (graphql-transport-ws) or SSE.")
@@ -245,7 +259,7 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[File, Upload, Tenant, User, ApiKey],
+        types=[File, Upload, Tenant, User, ApiKey, ShareLink],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

@@ -75,7 +75,7 @@ def file_routes(files: Files) -> list[Route]:
     """Make the routes of files' contents."""
 
     async def content(request: Request) -> Response:
-        return await _answer(request, await of_file(request, files.content, files.content_by_token))
+        return await answer_content(request, await of_file(request, files.content, files.content_by_token))
 
     return [Route("/api/v1/files/{id}/content", content, methods=["GET", "HEAD"])]
 
@@ -103,7 +103,8 @@ def parse_file_id(text: str) -> FileId:
         raise NotFound("file") from error
 
 
-async def _answer(request: Request, content: Content) -> Response:
+async def answer_content(request: Request, content: Content) -> Response:
+    """Answer with the bytes that are asked for, or that nothing changed."""
     file = content.file
     etag = f'"{file.etag}"'
     headers = {

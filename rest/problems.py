@@ -12,6 +12,7 @@ from domain.errors import LighterageError, RangeNotSatisfiable, Unauthenticated
 from domain.problem import CONTENT_TYPE, problem_document, retry_after_seconds
 
 STATUS_BY_CODE: Mapping[str, int] = {
+    "account_disabled": 403,
     "checksum_mismatch": 422,
     "clock_skewed": 401,
     "conflict": 409,
@@ -19,12 +20,16 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "cursor_invalid": 422,
     "cursor_too_old": 410,
     "email_not_verified": 403,
+    "file_deleted": 410,
     "file_not_ready": 409,
     "invalid_credentials": 401,
     "invalid_value": 422,
     "length_exceeded": 413,
     "length_mismatch": 409,
     "length_unknown": 409,
+    "link_exhausted": 410,
+    "link_expired": 410,
+    "link_password_required": 403,
     "not_found": 404,
     "offset_mismatch": 409,
     "permission_denied": 403,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -12,12 +12,15 @@ from domain.tenant import Tenant as TenantRecord
 from domain.user import User as UserRecord
 from schema.context import Info
 from schema.directives import Auth, Cost
-from schema.enums import TenantRole
+from schema.enums import Scope, TenantRole
 from schema.errors import UserError
 from schema.fields import computed
 from schema.node import Node
 from schema.pagination import Connection, whole_page
 from schema.scalars import URL, BigInt
+
+if TYPE_CHECKING:
+    from schema.shares import ShareLink
 
 
 @strawberry.type(description="How much a tenant has stored.")
@@ -83,6 +86,18 @@ class Tenant(Node):
             cursor_at=found.cursor_at,
             count=found.count,
         )
+
+    @computed(
+        description="Links for guests that you made, newest first; to an admin all of them.",
+        directives=[Auth(scope=Scope.FILES_SHARE), Cost(list_size=20, sized_by="first")],
+    )
+    async def share_links(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="At most so many, up to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
+    ) -> Connection[Annotated["ShareLink", strawberry.lazy("schema.shares")]]:
+        return await info.context.share_links(None, first=first, after=after)
 
     @classmethod
     def from_domain(cls, record: TenantRecord) -> Self:

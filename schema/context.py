@@ -6,17 +6,22 @@ resolvers/ implements it over the services; the types here know only these quest
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import strawberry
 
 from domain.file import File
 from domain.ids import FileId, TenantId, UserId
 from domain.principal import Principal
+from domain.share import ShareLink
 from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
+from schema.pagination import Connection
 from schema.queries import SqlSchema
+
+if TYPE_CHECKING:
+    from schema.shares import ShareLink as ShareLinkType
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,12 @@ class Context(Protocol):
     async def members(self, tenant_id: TenantId, *, first: int, after: str | None) -> "Members":
         """Give one page of a tenant's members."""
         ...
+
+    async def share_links(self, file: File | None, *, first: int, after: str | None) -> "Connection[ShareLinkType]":
+        """Give one page of the caller's links, to an admin all of them: to a file, or in the whole tenant."""
+        ...
+
+    def share_url(self, link: ShareLink) -> str: ...
 
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None: ...
 

@@ -74,6 +74,12 @@ class ContentDisposition(Enum):
     INLINE = enum_value("inline", description="Shows it, where it can.")
 
 
+@strawberry.enum(description="What guests do by a share link.")
+class ShareLinkKind(Enum):
+    DOWNLOAD = enum_value("download", description="Guests download the file.")
+    UPLOAD = enum_value("upload", description="Guests upload into this tenant.")
+
+
 @strawberry.enum(description="What happened to a file.")
 class FileEventAction(Enum):
     CREATED = enum_value("created", description="It arrived.")
@@ -109,10 +115,17 @@ class UserErrorCode(Enum):
     TOKEN_EXPIRED = enum_value("token_expired", description="The token's time has passed.")
     EMAIL_NOT_VERIFIED = enum_value("email_not_verified", description="The e-mail address was not confirmed yet.")
     PASSWORD_TOO_WEAK = enum_value("password_too_weak", description="Too short, or too easily guessed.")
+    ACCOUNT_DISABLED = enum_value("account_disabled", description="The account is switched off.")
     SIGN_UP_DISABLED = enum_value("sign_up_disabled", description="This server takes no new accounts from strangers.")
     QUOTA_EXCEEDED = enum_value("quota_exceeded", description="The tenant has no room for it.")
     FILE_TOO_LARGE = enum_value("file_too_large", description="Larger than is taken.")
     CONTENT_TYPE_NOT_ALLOWED = enum_value("content_type_not_allowed", description="The tenant takes no such type.")
     CHECKSUM_MISMATCH = enum_value("checksum_mismatch", description="The bytes are not those announced.")
     FILE_NOT_READY = enum_value("file_not_ready", description="Its bytes may not be read yet.")
+    FILE_DELETED = enum_value("file_deleted", description="It is in the trash, or its time is over.")
+    LINK_EXPIRED = enum_value("link_expired", description="The link's time is over, or it was ended.")
+    LINK_EXHAUSTED = enum_value("link_exhausted", description="The link was used as often as it may be.")
+    LINK_PASSWORD_REQUIRED = enum_value(
+        "link_password_required", description="The link's password is missing or wrong."
+    )
     SQL_INVALID = enum_value("sql_invalid", description="The statement, or the file read with it, is at fault.")

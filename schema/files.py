@@ -1,7 +1,7 @@
 """Files: the type, how lists of them are filtered and ordered, the inputs that change them, and their events."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -23,8 +23,12 @@ from schema.enums import (
 from schema.errors import UserError
 from schema.fields import computed
 from schema.node import Node
+from schema.pagination import Connection
 from schema.queries import SqlSchema
 from schema.scalars import URL, BigInt
+
+if TYPE_CHECKING:
+    from schema.shares import ShareLink
 
 
 @strawberry.type(description="The thing in the customer's own system that a file belongs to.")
@@ -66,7 +70,7 @@ class File(Node):
 
     @computed(description="Who uploaded it; null for a guest, and for somebody you may not see.")
     async def uploaded_by(self, info: Info) -> User | None:
-        return await find_user(info, self.record.uploaded_by)
+        return await find_user(info, self.record.uploader)
 
     @computed(
         description="Signed, short-lived. Null unless the file is READY and the viewer may read it.",
@@ -90,6 +94,18 @@ class File(Node):
     )
     async def sql_schema(self, info: Info) -> SqlSchema | None:
         return await info.context.sql_schema(self.record)
+
+    @computed(
+        description="Links for guests to it that you made, newest first; to an admin all of them.",
+        directives=[Auth(scope=Scope.FILES_SHARE), Cost(list_size=20, sized_by="first")],
+    )
+    async def share_links(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="At most so many, up to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
+    ) -> Connection[Annotated["ShareLink", strawberry.lazy("schema.shares")]]:
+        return await info.context.share_links(self.record, first=first, after=after)
 
     @classmethod
     def from_domain(cls, record: FileRecord) -> Self:

@@ -6,11 +6,12 @@ from typing import Generic, TypeVar
 import strawberry
 
 from domain.errors import CursorInvalid, InvalidValue
-from domain.page import PAGE_SIZE_MAX
+from domain.page import PAGE_SIZE_MAX, Page
 from schema.directives import Cost
 from schema.fields import computed
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @strawberry.type(description="Where a page stands in its list.")
@@ -55,6 +56,19 @@ class Connection(Generic[T]):
     )
     async def total_count(self) -> int | None:
         return await self.count()
+
+
+def connection(
+    page: Page[R], node_of: Callable[[R], T], *, cursor_at: Callable[[int], str], count: Callable[[], Awaitable[int]]
+) -> Connection[T]:
+    """Make a connection of a page of records."""
+    return Connection(
+        nodes=[node_of(record) for record in page.items],
+        has_next=page.has_next,
+        has_previous=page.has_previous,
+        cursor_at=cursor_at,
+        count=count,
+    )
 
 
 def whole_page(nodes: Sequence[T], *, cursors: Sequence[str], first: int, after: str | None) -> Connection[T]:

@@ -10,6 +10,7 @@ from services.manifests import ManifestService
 from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationService
+from services.shares import ShareService
 from services.signing import SigningService
 from services.tenants import TenantService
 from services.uploads import UploadService
@@ -29,4 +30,5 @@ class Services:
     manifests: ManifestService
     uploads: UploadService
     queries: QueryService
+    shares: ShareService
     signing: SigningService

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from auth.passwords import PasswordHasher
-from auth.tokens import TokenService, is_upload_token
+from auth.tokens import TokenService, is_guest_token, is_upload_token
 from domain.apikey import ApiKey, is_api_key
 from domain.audit import AuditAction
 from domain.clock import Clock
 from domain.errors import (
+    AccountDisabled,
     Conflict,
     EmailNotVerified,
     InvalidCredentials,
@@ -24,7 +25,7 @@ from domain.errors import (
     TokenInvalid,
 )
 from domain.identity import IdentityProvider
-from domain.ids import SYSTEM, ApiKeyId, SessionId, TenantId, UserId, is_id, new_session_id, new_user_id
+from domain.ids import SYSTEM, ApiKeyId, SessionId, ShareLinkId, TenantId, UserId, is_id, new_session_id, new_user_id
 from domain.page import Order, PageRequest, Position, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
 from domain.records import Add, Records, Save
@@ -32,6 +33,7 @@ from domain.tenant import MEMBERSHIPS, TENANTS, Membership, Tenant, TenantRole, 
 from domain.user import SESSIONS, USERS, Session, User, parse_email, parse_username
 from services.audit import AuditLog
 from services.founding import confirmed, found_tenant
+from services.guests import Guests
 from services.identities import Identities
 from services.keys import ApiKeyService
 from services.throttling import Throttle
@@ -117,6 +119,7 @@ class AccountService:
         throttle: Throttle,
         audit: AuditLog,
         keys: ApiKeyService,
+        guests: Guests,
         rules: SessionRules,
         identities: ForeignLogIns | None = None,
     ) -> None:
@@ -131,6 +134,7 @@ class AccountService:
         self._throttle = throttle
         self._audit = audit
         self._keys = keys
+        self._guests = guests
         self._identities = identities
         self._rules = rules
         self._checked: OrderedDict[str, tuple[Principal, float, datetime]] = OrderedDict()
@@ -170,6 +174,13 @@ class AccountService:
                 Principal(upload.user_id, upload.tenant_id, role, scopes, upload_id=upload.upload_id),
                 upload.expires_at,
             )
+        if is_guest_token(token):
+            link, expires_at = await self._guests.link_of(token)
+            role = await self._role(link.created_by, link.in_tenant)
+            if role is None or not role.covers(TenantRole.MEMBER):
+                raise TokenInvalid("who made this link may not upload any more")
+            scopes = frozenset({Scope.FILES_WRITE})
+            return Principal(tenant_id=link.in_tenant, scopes=scopes, link_id=ShareLinkId(link.id)), expires_at
         if self._identities is not None and self._identities.provider.knows(token):
             identity = await self._identities.provider.verify(token)
             return await self.principal_of(await self._identities.users.user_of(identity)), identity.expires_at
@@ -220,6 +231,7 @@ class AccountService:
 
         Raises:
             InvalidCredentials: In the same words and time, whichever of the two is wrong.
+            AccountDisabled: Both are right, but the account is switched off.
             EmailNotVerified: Both are right, but the address was not confirmed.
             RateLimited: Too many wrong ones came before, or too much from this client.
         """
@@ -233,11 +245,14 @@ class AccountService:
         await self._throttle.log_in(identifier, client=client)
         user = await self._find_user(identifier)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
-        if user is None or not matches or not user.is_active:
+        if user is None or not matches:
             # Written for unknown names too, so that both take the same time.
             actor_id = UserId(user.id) if user is not None else None
             await self._audit.record(AuditAction.LOG_IN_FAILED, actor_id, client=client)
             raise InvalidCredentials
+        if not user.is_active:
+            await self._audit.record(AuditAction.LOG_IN_FAILED, UserId(user.id), client=client)
+            raise AccountDisabled
         if self._rules.must_verify and user.email is not None and user.email_verified_at is None:
             raise EmailNotVerified
         await self._throttle.logged_in(identifier, client=client)

@@ -20,6 +20,7 @@ from domain.principal import Principal
 from domain.records import Add, Increment, Records, Save, Write
 from domain.tenant import TENANTS, USAGES
 from domain.upload import UPLOADS, Upload, UploadStatus
+from services.guests import Guests
 
 
 def file_event(file: File, action: FileEventAction, *, actor: Principal | None) -> FileEvent:
@@ -30,7 +31,7 @@ def file_event(file: File, action: FileEventAction, *, actor: Principal | None) 
         at=file.updated_at,
         action=action,
         file_id=file.id,
-        actor_id=actor.user_id if actor else file.uploaded_by,
+        actor_id=actor.user_id if actor else file.uploader,
         audience=file.audience,
         resource_type=file.resource_type,
         resource_id=file.resource_id,
@@ -40,11 +41,12 @@ def file_event(file: File, action: FileEventAction, *, actor: Principal | None) 
 class Finisher:
     """Turns an upload that has all its bytes into a file."""
 
-    def __init__(self, *, records: Records, blobs: BlobStore, bus: EventBus, clock: Clock) -> None:
+    def __init__(self, *, records: Records, blobs: BlobStore, bus: EventBus, guests: Guests, clock: Clock) -> None:
         self._records = records
         self._uploads = records.collection(UPLOADS)
         self._blobs = blobs
         self._bus = bus
+        self._guests = guests
         self._clock = clock
 
     async def finish(self, upload: Upload, *, sha256: str | None, unsaved: bool = False) -> Upload:
@@ -165,6 +167,7 @@ class Finisher:
             resource=upload.resource,
             metadata=upload.metadata,
             expires_at=upload.file_expires_at,
+            link_id=upload.link_id,
         )
 
     async def end(self, upload: Upload, status: UploadStatus, *, has_blob: bool) -> None:
@@ -182,7 +185,8 @@ class Finisher:
             {"bytes_in_flight": -upload.reserved_bytes, "bytes_total": -upload.reserved_bytes},
             once=f"{upload.id}.release",
         )
-        await self._records.write(Save(UPLOADS, closed, upload.revision), release)
+        unused = await self._guests.give_back(upload)
+        await self._records.write(Save(UPLOADS, closed, upload.revision), release, *unused)
         await self._blobs.abort(upload.writer)
         if has_blob:
             await self._blobs.delete(upload.writer.key)

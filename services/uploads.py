@@ -23,6 +23,7 @@ from domain.errors import (
     LengthExceeded,
     LighterageError,
     NotFound,
+    PermissionDenied,
     QuotaExceeded,
     StoreFull,
     StoreUnavailable,
@@ -31,7 +32,7 @@ from domain.errors import (
 )
 from domain.event import EventBus, UploadMoved
 from domain.file import blob_key
-from domain.ids import SYSTEM, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
+from domain.ids import SYSTEM, ShareLinkId, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
 from domain.lock import Hold, LockManager
 from domain.metadata import new_upload_of
 from domain.page import Order, PageRequest, equals, one_of
@@ -54,6 +55,7 @@ from domain.user import USERS
 from services.concatenating import Concatenator, members_key
 from services.digests import LIVE_BYTES_MAX, LiveDigest, LiveDigests
 from services.finishing import Finisher
+from services.guests import Guests
 from services.receiving import Receiver
 from services.remembering import Remembered
 from services.throttling import Throttle
@@ -122,6 +124,7 @@ class UploadService:
         locks: LockManager,
         finisher: Finisher,
         concatenator: Concatenator,
+        guests: Guests,
         tokens: TokenService,
         throttle: Throttle,
         clock: Clock,
@@ -140,6 +143,7 @@ class UploadService:
         self._locks = locks
         self._finisher = finisher
         self._concatenator = concatenator
+        self._guests = guests
         self._tokens = tokens
         self._throttle = throttle
         self._clock = clock
@@ -194,10 +198,14 @@ class UploadService:
 
     async def _begin(self, principal: Principal, new: NewUpload) -> Upload:
         tenant_id = require(principal, Action.CREATE_UPLOAD)
-        assert principal.user_id is not None
-        await self._throttle.creation(principal.user_id)
+        user_id, link = principal.user_id, None
+        if principal.link_id is not None:
+            link, new = await self._guests.begin(principal.link_id, new)
+            user_id = link.created_by
+        assert user_id is not None
+        await self._throttle.creation(principal.link_id or user_id)
         # Keys are the user's own: another user's equal key names another upload.
-        key = f"{principal.user_id} {new.idempotency_key}" if new.idempotency_key is not None else None
+        key = f"{user_id} {new.idempotency_key}" if new.idempotency_key is not None else None
         known = await self._known(tenant_id, key)
         if known is not None:
             return known
@@ -207,7 +215,7 @@ class UploadService:
             check_length(new.length, length_max=length_max)
         if key is not None:
             new = replace(new, idempotency_key=key)
-        upload = await self._upload_of(new, tenant_id, principal.user_id)
+        upload = await self._upload_of(new, tenant_id, user_id, link_id=principal.link_id)
         reserve = Increment(
             USAGES,
             tenant_id,
@@ -217,8 +225,11 @@ class UploadService:
             once=f"{upload.id}.reserve" if key is not None else None,
         )
         try:
-            await self._records.write(reserve, Add(UPLOADS, upload))
+            await self._records.write(reserve, Add(UPLOADS, upload), *([link.use(once=upload.id)] if link else ()))
         except Conflict as error:
+            if link is not None:
+                await self._end_refused(upload)
+                await self._guests.require_unused(link)
             known = await self._known(tenant_id, upload.idempotency_key)
             if known is None:
                 raise _no_room(limits) from error
@@ -230,8 +241,15 @@ class UploadService:
             return known
         return upload
 
+    async def _end_refused(self, upload: Upload) -> None:
+        """Take back what a database without transactions recorded of an upload before its link had no use left."""
+        with suppress(NotFound, Conflict):
+            await self.drop(await self._uploads.get(upload.tenant_id, upload.id), UploadStatus.ABORTED)
+
     async def _begin_final(self, principal: Principal, new: NewUpload) -> Upload:
         tenant_id = require(principal, Action.CREATE_UPLOAD)
+        if principal.link_id is not None:
+            raise PermissionDenied("a guest uploads each file in one piece, without Upload-Concat")
         named = replace(new, idempotency_key=members_key(new.members))
         known = await self._known(tenant_id, f"{principal.user_id} {named.idempotency_key}")
         if known is not None:
@@ -250,7 +268,9 @@ class UploadService:
             return None
         return await self._uploads.find(tenant_id, idempotency_key=idempotency_key)
 
-    async def _upload_of(self, new: NewUpload, tenant_id: TenantId, user_id: UserId) -> Upload:
+    async def _upload_of(
+        self, new: NewUpload, tenant_id: TenantId, user_id: UserId, *, link_id: ShareLinkId | None
+    ) -> Upload:
         now = self._clock.now()
         file_id = new_file_id(now)
         key = blob_key(file_id, folder=await self._folders.get(user_id), name=new.name)
@@ -277,6 +297,7 @@ class UploadService:
             fingerprint=new.fingerprint,
             concatenation=new.concatenation,
             members=new.members,
+            link_id=link_id,
             concatenation_header=new.concatenation_header,
             revision=1,  # once it is added
         )
@@ -500,9 +521,10 @@ class UploadService:
 
     async def list_own(self, principal: Principal, *, statuses: Sequence[UploadStatus], limit: int) -> list[Upload]:
         """Give the caller's transfers, newest first: what another device may resume."""
-        tenant_id = require(principal, Action.CREATE_UPLOAD)
+        tenant_id = require(principal, Action.LIST_UPLOADS)
         where = [
             equals("user_id", principal.user_id),
+            equals("link_id", None),
             one_of("status", tuple(statuses)),
             one_of("concatenation", (Concatenation.NONE, Concatenation.FINAL)),
         ]
@@ -577,12 +599,15 @@ class UploadService:
     def headers_for(self, principal: Principal, upload: Upload) -> dict[str, str]:
         """Give the headers that each request of a tus client needs, good for this upload alone and as long as it."""
         assert upload.user_id is not None
-        token = self._tokens.issue_upload(
-            tenant_id=TenantId(upload.tenant_id),
-            user_id=upload.user_id,
-            upload_id=upload.id,
-            expires_at=upload.expires_at,
-        )
+        if principal.link_id is not None:
+            token = self._tokens.issue_guest(link_id=principal.link_id, expires_at=upload.expires_at)
+        else:
+            token = self._tokens.issue_upload(
+                tenant_id=TenantId(upload.tenant_id),
+                user_id=upload.user_id,
+                upload_id=upload.id,
+                expires_at=upload.expires_at,
+            )
         return {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
 
     def chunk_size_of(self, upload: Upload) -> int:

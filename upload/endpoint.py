@@ -279,7 +279,7 @@ def _authenticate(scope: Scope) -> Principal:
     error: LighterageError | None = scope.get("lighterage.authentication_error")
     if error is not None:
         raise error
-    if principal.is_guest and principal.upload_id is None:
+    if principal.is_guest and principal.upload_id is None and principal.link_id is None:
         raise Unauthenticated("uploading needs a log-in")
     return principal
 

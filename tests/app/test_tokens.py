@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from auth.passwords import PasswordHasher
-from domain.errors import InvalidCredentials, PermissionDenied, RateLimited, TokenExpired, TokenInvalid
+from domain.errors import AccountDisabled, InvalidCredentials, PermissionDenied, RateLimited, TokenExpired, TokenInvalid
 from domain.ids import UploadId
 from domain.upload import NewUpload
 from domain.user import USERS
@@ -66,10 +66,12 @@ async def test_log_in_survives_half_a_surrogate(accounts):
 
 
 async def test_user_who_is_switched_off_cannot_log_in(accounts):
-    """And hears the same as with a wrong password."""
+    """Whoever knows the password is told why; whoever does not hears the same as ever."""
     await accounts.save_user("anna@example.org", PASSWORD, is_active=False)
-    with pytest.raises(InvalidCredentials):
+    with pytest.raises(AccountDisabled):
         await accounts.log_in("anna@example.org", PASSWORD, client="test")
+    with pytest.raises(InvalidCredentials):
+        await accounts.log_in("anna@example.org", "wrong password", client="test")
 
 
 async def bad_log_ins(accounts, identifier, count, *, client="test") -> list[type[BaseException]]:

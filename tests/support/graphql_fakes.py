@@ -26,9 +26,20 @@ from domain.errors import (
 )
 from domain.event import FileEvent, FileEventAction
 from domain.file import File, Visibility
-from domain.ids import FileId, TenantId, UploadId, UserId, new_file_id, new_tenant_id, new_upload_id, new_user_id
+from domain.ids import (
+    FileId,
+    TenantId,
+    UploadId,
+    UserId,
+    new_file_id,
+    new_share_link_id,
+    new_tenant_id,
+    new_upload_id,
+    new_user_id,
+)
 from domain.page import Page, page_request
 from domain.principal import ALL_SCOPES, Principal, Scope
+from domain.share import ShareLink, ShareLinkKind
 from domain.tenant import Membership, Tenant, TenantRole, Usage, membership_id
 from domain.upload import NewUpload, Upload, UploadStatus
 from domain.user import User
@@ -38,6 +49,7 @@ from services.members import MemberPage
 from services.queries import Column, End, FileSchema, Rows, SelectResult, Stats
 from services.queries import Progress as ScanProgress
 from services.reading import Format
+from services.shares import SharePage
 from services.uploads import Progress
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -415,6 +427,35 @@ class FakeQueries:
         return FileSchema(Format.CSV, self._columns())
 
 
+class FakeShares:
+    """One link, Anna's, to whatever file is asked for."""
+
+    LINK = ShareLink(
+        new_share_link_id(NOW), TenantId(ACME.id), ShareLinkKind.UPLOAD, UserId(ANNA.id), NOW, "hash", "sealed"
+    )
+
+    async def list_of_tenant(self, caller: Principal, *, first: int, after: str | None) -> SharePage:
+        require(caller, Action.MANAGE_LINKS)
+        return self._page(caller)
+
+    async def list_of_file(self, caller: Principal, file: File, *, first: int, after: str | None) -> SharePage:
+        require(caller, Action.MANAGE_LINKS, file)
+        return self._page(caller)
+
+    async def count_of_tenant(self, caller: Principal) -> int:
+        return len(self._page(caller).page.items)
+
+    async def count_of_file(self, caller: Principal, file: File) -> int:
+        return len(self._page(caller).page.items)
+
+    def url_of(self, link: ShareLink) -> str:
+        return f"http://testserver/s/{link.id}"
+
+    def _page(self, caller: Principal) -> SharePage:
+        found = [self.LINK] if can_see(caller, self.LINK) else []
+        return SharePage(Page(found, has_next=False, has_previous=False), "links")
+
+
 class Fakes:
     """All of them, under the names that the services have."""
 
@@ -425,3 +466,4 @@ class Fakes:
         self.files = FakeFiles()
         self.uploads = FakeUploads()
         self.queries = FakeQueries()
+        self.shares = FakeShares()

@@ -24,6 +24,7 @@ from domain.ids import (
     UserId,
     new_api_key_id,
     new_file_id,
+    new_share_link_id,
     new_tenant_id,
     new_upload_id,
     new_user_id,
@@ -31,12 +32,14 @@ from domain.ids import (
 from domain.page import PAGE_SIZE_MAX, Condition, Order, PageRequest, Position, encode_cursor, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
 from domain.records import Kind
+from domain.share import SHARE_LINKS, ShareLinkKind
 from domain.tenant import MEMBERSHIPS, Membership, TenantRole, membership_id
 from domain.ticket import Purpose
 from domain.upload import UPLOADS, AppendBytes, NewUpload
 from domain.user import USERS
 from lighterage.assembly import Product
 from services.accounts import IssuedSession
+from services.shares import NewShareLink
 from services.tickets import Tickets
 from tests.support.graphql_client import events_of, open_socket, serve
 from tests.support.product import NOON, PASSWORD, World, body, open_world
@@ -144,6 +147,7 @@ class Everyone:
             *await self._all(UPLOADS, self.tenant_id),
             *await self._all(MEMBERSHIPS, SYSTEM, equals("member_of", self.tenant_id)),
             *await self._all(API_KEYS, SYSTEM, equals("user_id", member_id)),
+            *await self._all(SHARE_LINKS, SYSTEM, equals("in_tenant", self.tenant_id)),
         ]
         return sorted((record.id, record.revision) for record in own)
 
@@ -160,10 +164,10 @@ class Everyone:
 
     # ---- things
 
-    async def file_of(self, person: Person) -> FileId:
+    async def file_of(self, person: Person, *, name: str | None = None) -> FileId:
         """Upload a file that everybody in the tenant may see."""
         content, uploads = b"name,points\nanna,1\n", self.product.services.uploads
-        name = "own.csv" if person.name == "other" else f"{MARK}.csv"
+        name = name or ("own.csv" if person.name == "other" else f"{MARK}.csv")
         new = NewUpload(name=name, length=len(content), visibility=Visibility.TENANT)
         begun = await uploads.begin(person.principal, new)
         command = AppendBytes(UploadId(begun.id), offset=0)
@@ -198,6 +202,19 @@ class Everyone:
             self.people["member"].principal, name=MARK, scopes=[Scope.FILES_READ], expires_at=None, client="test"
         )
         return issued.key.id
+
+    async def _make_link(self, _: Person) -> str:
+        member = self.people["member"].principal
+        new = NewShareLink(ShareLinkKind.DOWNLOAD, file_id=await self.file_of(self.people["member"]))
+        return (await self.product.services.shares.create(member, new, client="test")).id
+
+    async def _make_linktoken(self, _: Person) -> str:
+        member = self.people["member"].principal
+        # What a link tells its guests is meant for strangers.
+        file_id = await self.file_of(self.people["member"], name="shared.csv")
+        shares = self.product.services.shares
+        link = await shares.create(member, NewShareLink(ShareLinkKind.DOWNLOAD, file_id=file_id), client="test")
+        return shares.url_of(link).rpartition("/")[2]
 
     async def _make_tenant(self, _: Person) -> str:
         return self.tenant_id
@@ -308,6 +325,7 @@ _MISSING: dict[str, Callable[[], str]] = {
     "uploader": lambda: new_user_id(NOON),
     "tenant": lambda: new_tenant_id(NOON),
     "apikey": lambda: new_api_key_id(NOON),
+    "link": lambda: new_share_link_id(NOON),
     "slug": lambda: "no-such-tenant",
 }
 """What names things of these kinds and nobody has."""

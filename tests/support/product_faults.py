@@ -38,6 +38,7 @@ from services.accounts import AccountService, SessionRules
 from services.audit import AuditLog
 from services.concatenating import Concatenator
 from services.finishing import Finisher
+from services.guests import Guests
 from services.keys import ApiKeyService
 from services.maintenance import MaintenanceService, Retention
 from services.throttling import Rates, Throttle
@@ -170,7 +171,9 @@ class Rig:
         records: Any = FailingRecords(self.records, self.plan)
         blobs: Any = FailingBlobs(self.blobs, self.plan)
         bus, locks = LocalEvents(), self._make_locks()
-        finisher = Finisher(records=records, blobs=blobs, bus=bus, clock=self.clock)
+        tokens = TokenService(self._key, issuer="lighterage", clock=self.clock)
+        guests = Guests(records=records, tokens=tokens, clock=self.clock)
+        finisher = Finisher(records=records, blobs=blobs, bus=bus, guests=guests, clock=self.clock)
         self.uploads = UploadService(
             records=records,
             blobs=blobs,
@@ -178,7 +181,8 @@ class Rig:
             locks=locks,
             finisher=finisher,
             concatenator=Concatenator(records=records, blobs=blobs, copying=blobs, locks=locks, finisher=finisher),
-            tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
+            guests=guests,
+            tokens=tokens,
             throttle=self._throttle,
             clock=self.clock,
             rules=UploadRules(length_max=2**40, lifetime=LIFETIME, public_url="/files/"),
@@ -196,14 +200,16 @@ class Rig:
     async def new_user(self) -> Principal:
         """Make a user with a tenant of their own, by stores that do not fail."""
         audit = AuditLog(records=self.records, clock=self.clock)
+        tokens = TokenService(self._key, issuer="lighterage", clock=self.clock)
         accounts = AccountService(
             records=self.records,
             passwords=PasswordHasher(memory_kib=8, rounds=1),
-            tokens=TokenService(self._key, issuer="lighterage", clock=self.clock),
+            tokens=tokens,
             clock=self.clock,
             throttle=self._throttle,
             audit=audit,
             keys=ApiKeyService(records=self.records, sealer=Sealer(self._key), audit=audit, clock=self.clock),
+            guests=Guests(records=self.records, tokens=tokens, clock=self.clock),
             rules=SessionRules(),
         )
         self._users += 1

@@ -40,6 +40,7 @@ COMMON_FIELDS: tuple[Field, ...] = (
 )
 
 STATUS_BY_CODE: Mapping[str, int] = {
+    "account_disabled": 403,
     "body_cut": 400,
     "checksum_algorithm_unsupported": 400,  # "400 Bad Request if the checksum algorithm is not supported by the server"
     "checksum_mismatch": 460,  # "460 Checksum Mismatch if the checksums mismatch"
@@ -50,6 +51,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "cursor_invalid": 400,
     "cursor_too_old": 410,
     "email_not_verified": 403,
+    "file_deleted": 410,
     "file_not_ready": 409,
     "internal": 500,
     "interop_version_unsupported": 400,
@@ -58,6 +60,9 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "length_exceeded": 413,  # "the Server MUST respond with the 413 Request Entity Too Large status"
     "length_mismatch": 400,
     "length_unknown": 409,
+    "link_exhausted": 403,  # never 410: clients would take that for an upload to begin anew
+    "link_expired": 403,
+    "link_password_required": 403,
     "media_type_unsupported": 415,  # "otherwise the server SHOULD return a 415 Unsupported Media Type status"
     "method_not_allowed": 405,
     "not_found": 404,  # "it SHOULD return a 404 Not Found status"

@@ -74,6 +74,6 @@ async def test_a_key_without_the_scope_is_refused(everyone: Everyone, key: tuple
 def test_what_is_open_is_open() -> None:
     """Who am I, what is this, and the ways in; nothing else is without @auth."""
     assert {name for _, name in set(FIELDS) - set(GUARDED)} == {
-        *("viewer", "node", "nodes", "serverInfo", "logIn", "refreshToken", "logOut"),
+        *("viewer", "node", "nodes", "sharedFile", "serverInfo", "logIn", "refreshToken", "logOut"),
         *("signUp", "verifyEmail", "resendVerification", "requestPasswordReset", "resetPassword"),
     }
