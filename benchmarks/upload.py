@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bucket import PROGRAM
 from benchmarks.client import Connection, WrongAnswer, create, create_with_bytes, send
@@ -232,7 +233,7 @@ def measure(name: str, work: Work, source: Source, directory: Path) -> dict[str,
     return figures
 
 
-def machine(directory: Path) -> dict[str, str]:
+def machine(directory: Path) -> dict[str, Any]:
     """Say where the figures come from."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), "unknown")
@@ -287,11 +288,16 @@ def main() -> None:
                 for server in turned:
                     figures[name][server].append(measure(server, work, source, Path(folder) / "server"))
             print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
-        described = machine(Path(folder))
+        described = machine(Path(folder)) | {"size_mib": args.size_mib}
     print(table(figures))
-    args.output.parent.mkdir(exist_ok=True)
-    text = json.dumps({"machine": described, "size_mib": args.size_mib, "figures": figures}, indent=1)
-    args.output.write_text(text + "\n")
+    keep(args.output, {work: {"machine": described, "figures": servers} for work, servers in figures.items()})
+
+
+def keep(path: Path, results: dict[str, Any]) -> None:
+    """Write every figure down, in the place of what was there for the same works: each can be measured by itself."""
+    path.parent.mkdir(exist_ok=True)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(known | results, indent=1) + "\n")
 
 
 def make_source(path: Path, size: int) -> Source:

@@ -1,6 +1,7 @@
 """What only the S3 store promises: few requests, bounded memory, and nothing that dies late does harm."""
 
 import asyncio
+import random
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -310,16 +311,36 @@ async def test_a_part_is_sent_before_it_is_full(bench: Bench) -> None:
     assert len(bench.proxy.requests) == 2
 
 
+@pytest.mark.parametrize("slots", [8, 0], ids=["memory", "files"])
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.LOSE, Fault.SLOW_DOWN_EARLY, Fault.ERROR, Fault.REFUSE])
-async def test_a_part_that_fails_while_it_fills_is_sent_again_when_it_is_full(bench: Bench, fault: Fault) -> None:
+async def test_a_part_that_fails_while_it_fills_is_sent_again_when_it_is_full(
+    bench: Bench, fault: Fault, slots: int
+) -> None:
     content = some_bytes(12 * MIB)
-    async with bench.failing() as blobs:
+    async with bench.failing(part_slots_max=slots) as blobs:
         record = await Record.begin(blobs, length=len(content))
         bench.proxy.fail(fault, at=2)
         await record.append(content[: 11 * MIB])
         await record.finish(content)
 
     assert sha256(content) == sha256(await read(bench.healthy, KEY))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slots", [8, 0], ids=["memory", "files"])
+async def test_wherever_bodies_are_cut_the_bytes_are_right(bench: Bench, slots: int) -> None:
+    """Of a part that was sent while it filled, what the cut left goes up anew, from memory or from a file."""
+    content, cuts = some_bytes(24 * MIB), random.Random(slots)
+    async with bench.make(replace(bench.settings, part_slots_max=slots)) as blobs:
+        for number in range(6):
+            record = await Record.begin(blobs, BlobKey(f"cut/{number}"), length=len(content))
+            while record.size_bytes < len(content):
+                rest = content[record.size_bytes :]
+                came = min(len(rest), cuts.randrange(1, 12 * MIB))
+                record.save(await blobs.append(record.writer, body(rest[:came]), expected_bytes=len(rest)))
+            await record.complete()
+
+            assert sha256(content) == sha256(await read(blobs, BlobKey(f"cut/{number}")))
 
 
 @pytest.mark.slow

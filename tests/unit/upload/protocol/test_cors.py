@@ -31,7 +31,7 @@ def test_other_origin_is_told_nothing(origin):
     assert preflight_fields_for(origin, config) == ()
 
 
-# What each client sets on its requests, or reads of an answer, by its own source; all through XMLHttpRequest or fetch.
+# What each client sets on its requests, or reads of an answer, as its source says; all through XMLHttpRequest or fetch.
 SENT = {
     "tus-js-client 4, tus": "Tus-Resumable Upload-Length Upload-Defer-Length Upload-Metadata Upload-Concat "
     "Upload-Offset Content-Type X-HTTP-Method-Override X-Request-ID",
