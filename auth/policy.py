@@ -34,6 +34,7 @@ class Action(Enum):
     LEAVE_TENANT = "leave the tenant"
     CHANGE_TENANT = "change the tenant"
     READ_AUDIT = "read the audit log"
+    PROCESS_FILES = "work on jobs"
     MANAGE_KEYS = "make or revoke API keys"
 
 
@@ -68,6 +69,7 @@ _RULES = {
     Action.LEAVE_TENANT: _Rule(None, TenantRole.VIEWER, log_in=True),
     Action.CHANGE_TENANT: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
     Action.READ_AUDIT: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
+    Action.PROCESS_FILES: _Rule(Scope.FILES_WRITE, TenantRole.ADMIN),
     Action.MANAGE_KEYS: _Rule(None, TenantRole.VIEWER, log_in=True),
 }
 

@@ -280,6 +280,24 @@ class FileDeleted(LighterageError):
         super().__init__("the file was deleted")
 
 
+class NotProcessed(FileNotReady):
+    """The file's bytes may not be read before it was processed."""
+
+    code = "not_processed"
+    hint = "Wait and try again; the file's status tells when it is ready."
+    retry_after_seconds = 5
+
+
+class LeaseLost(LighterageError):
+    """The job was handed to another meanwhile, or is over: what this lease reports has no effect."""
+
+    code = "lease_lost"
+    hint = "Drop what you did and lease the next job; extend leases in time."
+
+    def __init__(self) -> None:
+        super().__init__("this lease is over")
+
+
 class RangeNotSatisfiable(LighterageError):
     """No byte of the wanted range is in the file."""
 
@@ -368,3 +386,24 @@ class StoreUnavailable(LighterageError):
     def __init__(self, what: str, *, kept: BlobWriter | None = None) -> None:
         super().__init__(f"the {what} does not answer")
         self.kept = kept
+
+
+class ScannerUnavailable(LighterageError):
+    """The virus scanner does not answer."""
+
+    code = "scanner_unavailable"
+    hint = "Try again later; see that clamd runs where the server expects it."
+    retry_after_seconds = 30
+
+    def __init__(self) -> None:
+        super().__init__("the virus scanner does not answer")
+
+
+class ImagesUnavailable(LighterageError):
+    """Pictures cannot be read on this server."""
+
+    code = "images_unavailable"
+    hint = "Install the extra `images` (Pillow) where the server or its worker runs."
+
+    def __init__(self) -> None:
+        super().__init__("pictures cannot be read on this server")

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 
 from domain.blob import BlobKey
-from domain.errors import FileNotReady, InvalidValue
+from domain.errors import FileNotReady, InvalidValue, NotProcessed
 from domain.ids import FileId, ShareLinkId, UserId, uuid_of
 from domain.records import Kind
 
@@ -66,6 +66,8 @@ class File:
         etag: Of the blob, strong, without quotes.
         uploaded_by: Whose it is: who uploaded it, or who asked guests for files.
         link_id: The file request that a guest uploaded it by.
+        collection: Which kind of files it came in with; rules of processing go by it.
+        awaits: Kinds of jobs that must succeed before it may be read.
         revision: The version that optimistic updates name.
     """
 
@@ -87,6 +89,8 @@ class File:
     metadata: tuple[MetadataEntry, ...] = ()
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
+    collection: str | None = None
+    awaits: tuple[str, ...] = ()
     number: int = 0
     link_id: ShareLinkId | None = None
     revision: int = 0
@@ -120,7 +124,15 @@ class File:
         return self.deleted_at is not None or (self.expires_at is not None and self.expires_at <= now)
 
     def require_ready(self) -> None:
-        """Raise FileNotReady unless the bytes may be read."""
+        """
+        Raise unless the bytes may be read.
+
+        Raises:
+            NotProcessed: They may be later, when it was processed.
+            FileNotReady: They may not.
+        """
+        if self.status is FileStatus.PROCESSING and self.awaits:
+            raise NotProcessed("the file waits to be processed")
         if self.status is not FileStatus.READY:
             raise FileNotReady(f"the file is {self.status.value}")
 
@@ -141,6 +153,7 @@ FILES = Kind(
         "uploaded_by",
         "resource_type",
         "resource_id",
+        "collection",
         "created_at",
         "updated_at",
         "expires_at",
@@ -153,6 +166,7 @@ FILES = Kind(
         ("deleted_at", "size"),
         ("deleted_at", "expires_at"),
         ("deleted_at", "resource_type", "resource_id", "created_at"),
+        ("deleted_at", "collection", "created_at"),
         ("deleted_at", "uploaded_by", "created_at"),
         ("number",),
         ("expires_at",),

@@ -19,6 +19,7 @@ SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 EventId = NewType("EventId", str)
 ShareLinkId = NewType("ShareLinkId", str)
+JobId = NewType("JobId", str)
 
 # Things that belong to no single tenant (users, sessions, signing keys) are kept under this one.
 SYSTEM = TenantId("system")
@@ -83,6 +84,11 @@ def new_upload_id() -> UploadId:
     return UploadId("upload_" + _encode(secrets.randbits(128)))
 
 
+def encode_id(prefix: str, number: int) -> str:
+    """Write an id whose 128 bits are given."""
+    return f"{prefix}_{_encode(number)}"
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Tell whether `text` has the form of an id of this type; nothing else may reach a store as a key."""
     match = _PATTERN.fullmatch(text)
@@ -96,4 +102,4 @@ def uuid_of(identifier: str) -> UUID:
 
 def id_of_uuid(prefix: str, uuid: UUID) -> str:
     """Give the id that `uuid_of` was made from."""
-    return f"{prefix}_{_encode(uuid.int)}"
+    return encode_id(prefix, uuid.int)

@@ -3,12 +3,14 @@
 from domain.content import parse_media_type
 from domain.errors import InvalidValue
 from domain.file import parse_metadata, parse_name
+from domain.job import parse_collection
 from domain.upload import CreateUpload, NewUpload
 
 
 def new_upload_of(command: CreateUpload) -> NewUpload:
     """
-    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), and whatever else.
+    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), collection, and whatever
+    else.
 
     Raises:
         InvalidValue: A value is not text, too long, or there are too many.
@@ -34,6 +36,7 @@ def new_upload_of(command: CreateUpload) -> NewUpload:
         concatenation=command.concatenation,
         members=command.members,
         concatenation_header=command.concatenation_header,
+        collection=parse_collection(entries["collection"]) if "collection" in entries else None,
     )
 
 

@@ -79,6 +79,7 @@ class Upload:
         expires_at: When an unfinished upload is dropped.
         file_expires_at: When the finished file is.
         members: The partial uploads that a final one is made of.
+        processing: The jobs that its file will get, as `ProcessingRules` words them.
     """
 
     id: UploadId
@@ -106,6 +107,8 @@ class Upload:
     concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
     link_id: ShareLinkId | None = None
+    collection: str | None = None
+    processing: tuple[str, ...] = ()
     revision: int = 0
 
     @property
@@ -366,3 +369,4 @@ class NewUpload:
     concatenation: Concatenation = Concatenation.NONE
     concatenation_header: str | None = None
     members: tuple[UploadId, ...] = field(default=())
+    collection: str | None = None

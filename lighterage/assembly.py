@@ -35,6 +35,7 @@ from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
 from domain.file import FILES
 from domain.ids import SYSTEM
+from domain.job import JOBS, parse_rules
 from domain.lock import LEASES, LockManager
 from domain.mail import Mail
 from domain.manifest import MANIFESTS
@@ -50,6 +51,7 @@ from lighterage.authentication import App, Door
 from lighterage.gauges import build_exposition
 from lighterage.metrics import CONTENT_TYPE, Meters
 from lighterage.patience import Patience
+from lighterage.processing import Processing, open_processing, worker_beside_requests
 from lighterage.proxies import Family, TrustedProxies
 from lighterage.settings import Settings, SettingsError, revealed, users_of
 from lighterage.tracing import Tracing, open_tracer
@@ -112,6 +114,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     MANIFESTS,
     SHARE_LINKS,
     LEASES,
+    JOBS,
 )
 UPLOADS_PATH = "/files/"
 PASSWORD_ALPHABET = string.ascii_letters + string.digits
@@ -134,6 +137,7 @@ class Product:
     services: Services
     basic: BasicLogIns | None
     maintenance: MaintenanceService
+    processing: Processing
     meters: Meters
     tracer: "Tracer | None" = None
 
@@ -215,6 +219,7 @@ async def open_product(
                 lifetime=timedelta(hours=settings.upload_lifetime_hours),
                 public_url=f"{public_url}{UPLOADS_PATH}",
                 hashes_all=settings.hash_all,
+                processing=parse_rules(settings.processing),
             ),
             piping=blobs if isinstance(blobs, LocalBlobs) else None,
         )
@@ -250,6 +255,7 @@ async def open_product(
             throttle=throttle,
             clock=clock,
         )
+        processing = open_processing(records, blobs, bus, clock)
         services = Services(
             accounts=accounts,
             audit=audit,
@@ -298,6 +304,7 @@ async def open_product(
                 uploads_url=f"{public_url}{UPLOADS_PATH}",
                 length_max=settings.file_size_max,
             ),
+            processing=processing.service,
             signing=SigningService(keys=accounts, clock=clock),
         )
         maintenance = MaintenanceService(
@@ -309,6 +316,7 @@ async def open_product(
             clock=clock,
             retention=Retention(events=timedelta(days=settings.event_days), audit=timedelta(days=settings.audit_days)),
             settler=UsageSettler(records=records, clock=clock) if settings.mongo_url is not None else None,
+            more=processing.chores,
         )
         basic = BasicLogIns(accounts=accounts, records=records, clock=clock) if settings.basic_auth else None
         yield Product(
@@ -321,6 +329,7 @@ async def open_product(
             services,
             basic,
             maintenance,
+            processing,
             meters,
             _tracer(stack, settings),
         )
@@ -412,14 +421,18 @@ def _metrics(product: Product, uploads: UploadEndpoint) -> Metrics | None:
 @asynccontextmanager
 async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
     """Run what works beside the requests."""
-    task = asyncio.create_task(run_maintenance(product.maintenance))
+    tasks = {asyncio.create_task(run_maintenance(product.maintenance))}
+    worker = worker_beside_requests(product.settings, product.processing, product.services.queries)
+    if worker is not None:
+        tasks.add(asyncio.create_task(worker.run(at_once=product.settings.worker_jobs)))
     try:
         yield
     finally:
         # Again and again: `asyncio.wait_for` of Python 3.11, as a database driver uses it, may swallow a cancellation.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
+        while pending := {task for task in tasks if not task.done()}:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def _throttle(settings: Settings, clock: Clock) -> Throttle:

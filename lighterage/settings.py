@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
 
 from domain.errors import InvalidValue
+from domain.job import parse_rules
 from domain.rate import parse_rate
 from domain.user import parse_email
 from lighterage.proxies import parse_networks
@@ -46,6 +47,14 @@ def _rate(text: str) -> str:
     return text
 
 
+def _rules(text: str) -> str:
+    try:
+        parse_rules(text)
+    except InvalidValue as error:
+        raise ValueError(error.message) from error
+    return text
+
+
 def _networks(text: str) -> str:
     parse_networks(text)
     return text
@@ -62,6 +71,7 @@ def _setting(default: Any, meaning: str, *, names: tuple[str, ...] = (), **bound
 
 
 HttpAddress = Annotated[str, AfterValidator(_url)]
+RulesText = Annotated[str, AfterValidator(_rules)]
 RateText = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[str, AfterValidator(_networks)]
 
@@ -228,6 +238,29 @@ class Settings(BaseModel):
     )
     audit_days: int = _setting(365, "How long it is kept who did what that touches security.", ge=1, le=3650)
     event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)
+
+    processing: RulesText = _setting(
+        "maps=process!",
+        "Which jobs the files of a collection get, as `maps=process!; *=scan! profile`: `*` is every file, `!` says"
+        " that it may not be read before. `process` is for a system outside.",
+    )
+
+    worker_jobs: int = _setting(
+        1,
+        "Jobs that the serving process does at once, where `LIGHTERAGE_PROCESSING` names kinds that it can do; 0 leaves"
+        " them to `lighterage worker`.",
+        ge=0,
+        le=64,
+    )
+    clamd: str | None = _setting(
+        None,
+        "clamd, for jobs of kind `scan`: `host:port`, or the path of its socket. Not set: nobody takes such jobs.",
+        pattern=r"/.+|.+:[0-9]{1,5}",
+    )
+    scan_bytes_max: int = _setting(
+        100 * 2**20, "Largest file that clamd is given; its `StreamMaxLength`. A larger one's scan fails.", ge=1
+    )
+    image_pixels_max: int = _setting(64_000_000, "Pixels of a picture that is read.", ge=1, le=2**28)
 
     sign_up: bool = _setting(True, "Strangers may make accounts, each with a tenant of their own.")
     tenant_bytes_max: int | None = _setting(

@@ -37,6 +37,7 @@ ANSWERS: Mapping[str, tuple[str, int]] = {
     "checksum_mismatch": ("BadDigest", 400),
     "clock_skewed": ("RequestTimeTooSkewed", 403),
     "file_not_ready": ("InvalidObjectState", 403),
+    "not_processed": ("InvalidObjectState", 403),
     "invalid_value": ("InvalidArgument", 400),
     "length_exceeded": ("MaxMessageLengthExceeded", 400),
     "not_found": ("NoSuchKey", 404),

@@ -69,6 +69,8 @@ ANSWERS: dict[str, Answer] = {
     "upload_locked": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.CONFLICT),
     "content_type_not_allowed": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.CONTENT_TYPE_NOT_ALLOWED),
     "quota_exceeded": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.QUOTA_EXCEEDED),
+    "not_processed": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.FILE_NOT_READY),
+    "lease_lost": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.CONFLICT),
     "file_not_ready": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.FILE_NOT_READY),
     "range_not_satisfiable": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.OUT_OF_RANGE),
     "account_disabled": Answer(ErrorCode.FORBIDDEN, UserErrorCode.ACCOUNT_DISABLED),
@@ -79,6 +81,8 @@ ANSWERS: dict[str, Answer] = {
     "signature_invalid": Answer(ErrorCode.UNAUTHENTICATED),
     "sql_invalid": Answer(ErrorCode.BAD_REQUEST, UserErrorCode.SQL_INVALID),
     "query_limit_exceeded": Answer(ErrorCode.BAD_REQUEST),
+    "scanner_unavailable": Answer(ErrorCode.INTERNAL),
+    "images_unavailable": Answer(ErrorCode.INTERNAL),
     "store_full": Answer(ErrorCode.INTERNAL),
     "store_unavailable": Answer(ErrorCode.INTERNAL),
 }

@@ -8,6 +8,7 @@ from services.files import FileService
 from services.keys import ApiKeyService
 from services.manifests import ManifestService
 from services.members import MemberService
+from services.processing import ProcessingService
 from services.queries import QueryService
 from services.registration import RegistrationService
 from services.shares import ShareService
@@ -31,4 +32,5 @@ class Services:
     uploads: UploadService
     queries: QueryService
     shares: ShareService
+    processing: ProcessingService
     signing: SigningService

@@ -16,6 +16,7 @@ from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed
 from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged, UploadMoved
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, EventId, TenantId
+from domain.job import JOBS, jobs_of
 from domain.principal import Principal
 from domain.records import Add, Increment, Records, Save, Write
 from domain.tenant import TENANTS, USAGES
@@ -114,12 +115,21 @@ class Finisher:
 
     async def _record(self, upload: Upload, blob: Blob, sha256: str | None, *, unsaved: bool) -> Upload:
         now = self._clock.now()
-        file = self._file_of(upload, blob, sha256, now=now)
+        jobs = jobs_of(
+            upload.processing,
+            file_id=upload.file_id,
+            tenant_id=upload.tenant_id,
+            content_type=upload.content_type,
+            now=now,
+        )
+        awaits = tuple(job.kind for job in jobs if job.is_required)
+        file = self._file_of(upload, blob, sha256, awaits, now=now)
         recorded = upload.revision + 1 if unsaved else upload.revision
         completed = replace(upload, status=UploadStatus.COMPLETED, updated_at=now, revision=recorded + 1)
         writes: list[Write] = [
             Add(FILES, file, if_absent=True),
             Add(FILE_EVENTS, file_event(file, FileEventAction.CREATED, actor=None), if_absent=True),
+            *(Add(JOBS, job, if_absent=True) for job in jobs),
             Increment(
                 USAGES,
                 upload.tenant_id,
@@ -146,7 +156,9 @@ class Finisher:
             return found
         return completed
 
-    def _file_of(self, upload: Upload, blob: Blob, sha256: str | None, *, now: datetime) -> File:
+    def _file_of(
+        self, upload: Upload, blob: Blob, sha256: str | None, awaits: tuple[str, ...], *, now: datetime
+    ) -> File:
         # A declared digest that was not seen passing is checked first, by services/maintenance.py.
         unverified = upload.sha256 is not None and sha256 is None
         return File(
@@ -162,12 +174,14 @@ class Finisher:
             updated_at=now,
             sha256=sha256,
             sha256_declared=upload.sha256,
-            status=FileStatus.PROCESSING if unverified else FileStatus.READY,
+            status=FileStatus.PROCESSING if unverified or awaits else FileStatus.READY,
             visibility=upload.visibility,
             resource=upload.resource,
             metadata=upload.metadata,
             expires_at=upload.file_expires_at,
             link_id=upload.link_id,
+            collection=upload.collection,
+            awaits=awaits,
         )
 
     async def end(self, upload: Upload, status: UploadStatus, *, has_blob: bool) -> None:

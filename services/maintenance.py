@@ -71,10 +71,12 @@ class MaintenanceService:
         clock: Clock,
         retention: Retention,
         settler: UsageSettler | None = None,
+        more: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
         """
         Args:
             settler: For a database that does not write several records as one.
+            more: Work of the same sort that is somebody else's.
         """
         self._records = records
         self._uploads = records.collection(UPLOADS)
@@ -88,6 +90,7 @@ class MaintenanceService:
         self._clock = clock
         self._retention = retention
         self._settler = settler
+        self._more = more
         self._swept_at: float | None = None
         self._trash_seen: datetime | None = None
 
@@ -115,6 +118,7 @@ class MaintenanceService:
             self.forget_leases,
             self.sweep_blobs,
             self.settle_usages,
+            *self._more,
         ):
             try:
                 done += await work()
@@ -177,7 +181,7 @@ class MaintenanceService:
         changed = replace(
             file,
             sha256=sha256,
-            status=FileStatus.READY if holds else FileStatus.FAILED,
+            status=_verified(file) if holds else FileStatus.FAILED,
             updated_at=self._clock.now(),
         )
         action = FileEventAction.UPDATED if changed.status is file.status else FileEventAction.STATUS_CHANGED
@@ -336,6 +340,10 @@ class MaintenanceService:
         if faults:
             raise faults[0]
         return done
+
+
+def _verified(file: File) -> FileStatus:
+    return FileStatus.PROCESSING if file.awaits else FileStatus.READY
 
 
 def _update(digest: "hashlib._Hash", batch: list[bytes]) -> None:

@@ -94,6 +94,14 @@ class FileSchema:
     columns: list[Column]
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is in a table."""
+
+    columns: list[Column]
+    row_count: int
+
+
 class QueryService:
     """
     Runs statements over files.
@@ -237,6 +245,30 @@ class QueryService:
         except QueryError:
             return None  # what the file is called is one thing, what is in it another
         return FileSchema(found, [Column(column.name, column.type, nullable=True) for column in columns])
+
+    async def profile_of(self, file: File) -> Profile:
+        """
+        Give the columns of a file with the types that their values have, and how many rows there are.
+
+        For the job that is about a file which nobody may read yet: the caller has its lease.
+
+        Raises:
+            SqlInvalid: It cannot be read as what it says it is.
+            QueryLimitExceeded: It took too much.
+        """
+        engine = self._engine
+        if engine is None:
+            raise SqlInvalid("SQL is switched off on this server", sql_code="UnsupportedFunction")
+        reading = _reading_of(file, Reading())
+        try:
+            columns = await engine.describe(self._source(file), reading)
+            async with engine.open("SELECT COUNT(*) FROM S3Object", self._source(file), input=reading) as result:
+                rows = [row async for batch in result for row in batch]
+        except QueryError as error:
+            raise _fault(error) from error
+        count = rows[0][0]
+        assert isinstance(count, int | Decimal), "COUNT gives a number"
+        return Profile([Column(column.name, column.type, nullable=True) for column in columns], int(count))
 
     @asynccontextmanager
     async def _open(self, file: File, query: Select, writing: Writing | None = None) -> AsyncGenerator["_Opened", None]:

@@ -33,6 +33,7 @@ from domain.errors import (
 from domain.event import EventBus, UploadMoved
 from domain.file import blob_key
 from domain.ids import SYSTEM, ShareLinkId, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
+from domain.job import NO_RULES, ProcessingRules
 from domain.lock import Hold, LockManager
 from domain.metadata import new_upload_of
 from domain.page import Order, PageRequest, equals, one_of
@@ -86,6 +87,7 @@ class UploadRules:
     lifetime: timedelta
     public_url: str
     hashes_all: bool = False
+    processing: ProcessingRules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,8 @@ class UploadService:
             members=new.members,
             link_id=link_id,
             concatenation_header=new.concatenation_header,
+            collection=new.collection,
+            processing=self._rules.processing.of(new.collection),
             revision=1,  # once it is added
         )
 

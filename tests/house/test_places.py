@@ -7,7 +7,7 @@ from tests.support.sources import imports, modules
 
 ENVIRONMENT = ("lighterage/settings.py",)
 CLOCK = ("domain/clock.py", "lighterage/")
-TERMINAL = ("lighterage/cli.py",)
+TERMINAL = ("lighterage/commands/",)
 
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 

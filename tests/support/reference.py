@@ -92,7 +92,7 @@ def commands_table() -> str:
     lines = [_row("command", "what it does"), _row("---", "---")]
     for name, command in sorted(getattr(group, "commands").items()):  # noqa: B009 (a group has them, its base has not)
         usage = " ".join([f"lighterage {name}", *filter(None, map(_usage, command.params))])
-        lines.append(_row(f"`{usage}`", (command.help or "").strip()))
+        lines.append(_row(f"`{usage}`", " ".join((command.help or "").split())))
     return "\n".join(lines)
 
 

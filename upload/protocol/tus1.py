@@ -55,8 +55,10 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "file_not_ready": 409,
     "internal": 500,
     "interop_version_unsupported": 400,
+    "images_unavailable": 503,
     "invalid_credentials": 401,
     "invalid_value": 400,
+    "lease_lost": 409,
     "length_exceeded": 413,  # "the Server MUST respond with the 413 Request Entity Too Large status"
     "length_mismatch": 400,
     "length_unknown": 409,
@@ -65,7 +67,8 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "link_password_required": 403,
     "media_type_unsupported": 415,  # "otherwise the server SHOULD return a 415 Unsupported Media Type status"
     "method_not_allowed": 405,
-    "not_found": 404,  # "it SHOULD return a 404 Not Found status"
+    "not_found": 404,
+    "not_processed": 409,  # "it SHOULD return a 404 Not Found status"
     "offset_mismatch": 409,  # "the Server MUST respond with the 409 Conflict status"
     "permission_denied": 403,
     "query_limit_exceeded": 422,
@@ -74,6 +77,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "rate_limited": 429,
     "request_idle": 408,
     "request_stopped": 423,
+    "scanner_unavailable": 503,
     "sign_up_disabled": 403,
     "signature_invalid": 401,
     "sql_invalid": 400,

@@ -26,7 +26,14 @@ def test_table_of_errors_is_whole():
     """Faults of downloads, queries and log-ins cannot come from here."""
     others = {"cursor_invalid", "cursor_too_old", "file_not_ready", "invalid_credentials", "query_limit_exceeded"}
     others |= {"range_not_satisfiable", "sql_invalid", "email_not_verified", "sign_up_disabled"}
-    others |= {"clock_skewed", "signature_invalid"}
+    others |= {
+        "clock_skewed",
+        "signature_invalid",
+        "not_processed",
+        "lease_lost",
+        "scanner_unavailable",
+        "images_unavailable",
+    }
 
     assert STATUSES.keys() | others == tus1.STATUS_BY_CODE.keys()
 

@@ -1,0 +1,1 @@
+"""The commands, a module a group; `lighterage/cli.py` names them all."""

@@ -1,0 +1,53 @@
+"""The commands that work on jobs."""
+
+import asyncio
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from lighterage.cli import app
+from tests.support.product import open_world
+
+CONTENT = b"here be dragons"
+
+
+@pytest.fixture
+def data_dir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIGHTERAGE_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def upload_maps(data_dir, count: int) -> None:
+    async def upload() -> None:
+        async with open_world(data_dir) as world:
+            for number in range(count):
+                await world.anna.upload(CONTENT, name=f"{number}.txt", collection="maps")
+
+    asyncio.run(upload())
+
+
+def test_queue_processes_one_message_at_a_time_R001_16_R001_21(data_dir):
+    """Two messages need two runs; each prints the id, and a third finds nothing."""
+    upload_maps(data_dir, 2)
+    first, second, third = run("queue", "--json"), run("queue"), run("queue")
+
+    assert [0, 0, 3] == [first.exit_code, second.exit_code, third.exit_code], first.output
+    told = json.loads(first.stdout)
+    assert ("0.txt", "process") == (told["name"], told["kind"])
+    assert second.stdout.split()[1:] == ["process", "succeeded", "1.txt"]
+    assert second.stdout.split()[0] != told["uuid"]
+    assert "no job waits" in third.output
+
+
+def test_queue_leaves_other_kinds_alone(data_dir):
+    """What a worker of ours is to do is not called done by hand."""
+    upload_maps(data_dir, 1)
+
+    assert 3 == run("queue", "--kind", "scan").exit_code
+    assert 0 == run("queue", "--kind", "process").exit_code
