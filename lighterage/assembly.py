@@ -355,7 +355,12 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     settings, services = product.settings, product.services
     checks = {"records": product.records.ping, "blobs": product.blobs.ping}
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
-    routes: list[BaseRoute] = [
+    routes: list[BaseRoute] = []
+    if settings.graphql:
+        # First, since routes are tried one by one, and this one is asked most.
+        routes += build_graphql(services, _graphql_config(product), stopping=stopping)
+        routes += graphiql_routes(WEB_DIST / "graphiql")
+    routes += [
         *health_routes(checks, product.tokens.jwks, _metrics(product, uploads)),
         *file_routes(services.files),
         *manifest_routes(services.manifests),
@@ -363,9 +368,6 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         *account_routes(services.registration),
         *share_routes(services.shares),
     ]
-    if settings.graphql:
-        routes += build_graphql(services, _graphql_config(product), stopping=stopping)
-        routes += graphiql_routes(WEB_DIST / "graphiql")
     routes.append(SelectRoute(services.queries, services.tenants, services.signing))
     app = Starlette(
         routes=routes,

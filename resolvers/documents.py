@@ -6,7 +6,7 @@ One cache holds what passed all three, by text. What failed is never kept: a fai
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -22,6 +22,7 @@ from graphql import (
 
 from resolvers.limits import DocumentLimits, Limiter, Measured, TooComplex
 from resolvers.masking import Refused, refused
+from resolvers.plans import Plan
 from schema.errors import ErrorCode
 
 CACHE_DOCUMENTS_MAX = 500
@@ -31,12 +32,19 @@ ERRORS_MAX = 10  # told of one document
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that passed; `operations` are its operations, in order."""
+    """
+    A document that passed.
+
+    Attributes:
+        operations: In order.
+        plans: How operations are executed, by the id of their node; None for those that have no plan.
+    """
 
     text: str
     node: DocumentNode
     measured: Measured
     operations: tuple[OperationDefinitionNode, ...]
+    plans: dict[int, Plan | None] = field(default_factory=dict)
 
     def find(self, name: str | None) -> OperationDefinitionNode | None:
         """Give the operation of this name, or the only one; None where there is no such or more than one."""

@@ -2,8 +2,8 @@
 One operation, whichever transport it came by: prepared, executed, its errors masked. Knows no HTTP and no socket.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Hashable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
+from contextlib import aclosing, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,25 +14,25 @@ import strawberry
 from graphql import (
     ExecutionResult,
     GraphQLError,
-    GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
 )
 from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
-from graphql.execution.collect_fields import GroupedFieldSet
 from graphql.execution.executor import CollectedErrors
-from graphql.pyutils import Path
+from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.context import RequestContext
 from resolvers.documents import Document, Documents
-from resolvers.leaves import NOT_READ, Leaf, Leaves, leaves_of, read
 from resolvers.limits import DocumentLimits
 from resolvers.masking import Refused, masked, refused
+from resolvers.plans import EventPlan, Plan, Planner, QueryPlan, Unplanned
 from resolvers.sharing import Answer, SharedAnswers, group_of, is_personal, key_of
 from schema.errors import ErrorCode
+
+COERCION_ERRORS_MAX = 50  # told of one set of variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,63 +69,17 @@ class PlainExecutor(Executor[RequestContext]):
     keyed by lists that are new at every event, so it never hits and grows by 1-2 KB an event. Each event gets its own.
     """
 
-    def __init__(self, *args: Any, leaves: Leaves, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.leaves = leaves
         self.operation_extensions: dict[str, Any] = {}
-        self._leaf_plans: dict[int, tuple[GroupedFieldSet, dict[str, Leaf]]] = {}
 
     build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info
-
-    def execute_fields(
-        self,
-        parent_type: GraphQLObjectType,
-        source_value: Any,
-        path: Path | None,
-        grouped_field_set: GroupedFieldSet,
-        position_context: Any,
-    ) -> Any:
-        """Read the leaves the short way, and leave the rest to graphql-core; the answer keeps the order asked for."""
-        leaves = self._leaves_in(parent_type, grouped_field_set)
-        if not leaves:
-            return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
-        results: dict[str, Any] = dict.fromkeys(grouped_field_set)
-        rest: GroupedFieldSet = {}
-        for name, details in grouped_field_set.items():
-            leaf = leaves.get(name)
-            value = NOT_READ if leaf is None else read(leaf, source_value)
-            if value is NOT_READ:
-                rest[name] = details
-            else:
-                results[name] = value
-        if not rest:
-            return results
-        others: Any = super().execute_fields(parent_type, source_value, path, rest, position_context)
-        if self.is_awaitable(others):
-            return _joined(results, others)
-        results.update(others)
-        return results
-
-    def _leaves_in(self, parent_type: GraphQLObjectType, fields: GroupedFieldSet) -> dict[str, Leaf]:
-        # Fields are grouped once for all items of a list; kept with the answer, so that the id cannot be used again.
-        known = self._leaf_plans.get(id(fields))
-        if known is not None:
-            return known[1]
-        of_type = self.leaves
-        found = {
-            name: leaf
-            for name, details in fields.items()
-            if (leaf := of_type.get((parent_type.name, details[0].node.name.value))) is not None
-        }
-        self._leaf_plans[id(fields)] = fields, found
-        return found
 
     def build_per_event_executor(self, payload: Any) -> "PlainExecutor":
         executor = copy(self)
         executor.root_value = payload
         executor.collected_errors = CollectedErrors()
         executor._relevant_sub_fields = {}
-        executor._leaf_plans = {}
         executor.context_value = self.context_value.renew()
         return executor
 
@@ -137,7 +91,7 @@ class Engine:
         self._schema: GraphQLSchema = schema._schema
         self._documents = Documents(self._schema, limits)
         self._shared = SharedAnswers()
-        self._leaves = leaves_of(self._schema)
+        self._planner = Planner(schema)
 
     def prepare(self, operation: Operation, *, is_guest: bool) -> Prepared:
         """
@@ -160,6 +114,11 @@ class Engine:
         Raises:
             Refused: The variables do not fit.
         """
+        plan = self._plan(prepared)
+        if isinstance(plan, QueryPlan):
+            with suppress(Unplanned):
+                data, errors = await plan.execute(context, self._variables(prepared, context))
+                return _answer(ExecutionResult(data, errors), context)
         executor = self._build(prepared, context)
         result = executor.execute_operation()
         if executor.is_awaitable(result):
@@ -173,7 +132,7 @@ class Engine:
         Raises (from the iteration):
             Refused: The variables do not fit, or the stream could not begin or go on.
         """
-        executor = self._build(prepared, context)
+        executor, plan = self._build(prepared, context), self._plan(prepared)
         asked = _asked(prepared, context)
         stream = create_source_event_stream(executor)
         if executor.is_awaitable(stream):
@@ -184,7 +143,7 @@ class Engine:
         async with aclosing(source):
             try:
                 async for payload in source:
-                    work_out = partial(_answer_event, executor, payload)
+                    work_out = partial(_answer_event, executor, plan, payload)
                     key = None if asked is None else key_of(payload)
                     yield await (work_out() if key is None else self._shared.get((asked, key), work_out))
             except Exception as error:
@@ -200,6 +159,23 @@ class Engine:
             async for answer in stream:
                 yield answer
 
+    def _plan(self, prepared: Prepared) -> Plan | None:
+        plans, node = prepared.document.plans, prepared.node
+        place = id(node)  # the document holds its nodes for as long as its plans
+        if place not in plans:
+            plans[place] = self._planner.plan(prepared.document.node, node)
+        return plans[place]
+
+    def _variables(self, prepared: Prepared, context: RequestContext) -> VariableValues | None:
+        definitions = prepared.node.variable_definitions
+        if not definitions:
+            return None
+        given, is_guest = dict(prepared.operation.variables), context.principal.is_guest
+        found = get_variable_values(self._schema, definitions, given, COERCION_ERRORS_MAX, hide_suggestions=is_guest)
+        if isinstance(found, list):
+            raise Refused(found, ErrorCode.BAD_REQUEST)
+        return found
+
     def _build(self, prepared: Prepared, context: RequestContext) -> PlainExecutor:
         executor = PlainExecutor.build(
             self._schema,
@@ -209,7 +185,6 @@ class Engine:
             operation_name=prepared.operation.name,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # Strawberry types it as a plain bool
             hide_suggestions=context.principal.is_guest,
-            leaves=self._leaves,
         )
         if isinstance(executor, list):
             raise Refused(executor, ErrorCode.BAD_REQUEST)
@@ -217,7 +192,11 @@ class Engine:
         return executor
 
 
-async def _answer_event(executor: PlainExecutor, payload: object) -> dict[str, Any]:
+async def _answer_event(executor: PlainExecutor, plan: Plan | None, payload: object) -> dict[str, Any]:
+    if isinstance(plan, EventPlan):
+        with suppress(Unplanned):
+            context = executor.context_value.renew()
+            return {"data": await plan.execute(payload, context, executor.variable_values)}
     result = execute_subscription_event(executor.build_per_event_executor(payload))
     if executor.is_awaitable(result):
         result = await result
@@ -233,11 +212,6 @@ def _asked(prepared: Prepared, context: RequestContext) -> Hashable | None:
         return None  # past 64 bits, or nested without end
     group = group_of(context.principal, is_personal=is_personal(prepared.document.node))
     return operation.text, operation.name, variables, group
-
-
-async def _joined(results: dict[str, Any], others: Awaitable[dict[str, Any]]) -> dict[str, Any]:
-    results.update(await others)
-    return results
 
 
 def _as_generator(stream: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:

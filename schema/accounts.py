@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
@@ -117,7 +118,7 @@ class Membership:
     joined_at: datetime = strawberry.field(description="Since when.")
     record: strawberry.Private[MembershipRecord]
 
-    @computed(description="Who is the member.")
+    @computed(description="Who is the member.", same_for=attrgetter("record.user_id"))
     async def user(self, info: Info) -> Annotated["User", strawberry.lazy("schema.accounts")] | None:
         return await find_user(info, self.record.user_id)
 

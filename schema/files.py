@@ -1,6 +1,7 @@
 """Files: the type, how lists of them are filtered and ordered, the inputs that change them, and their events."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
@@ -64,11 +65,14 @@ class File(Node):
     version: int = strawberry.field(description="Optimistic lock: pass it back as `ifVersion` in updates.")
     record: strawberry.Private[FileRecord]
 
-    @computed(description="Whose it is.")
+    @computed(description="Whose it is.", same_for=attrgetter("record.tenant_id"))
     async def tenant(self, info: Info) -> Tenant:
         return Tenant.from_domain(await info.context.get_tenant(TenantId(self.record.tenant_id)))
 
-    @computed(description="Who uploaded it; null for a guest, and for somebody you may not see.")
+    @computed(
+        description="Who uploaded it; null for a guest, and for somebody you may not see.",
+        same_for=attrgetter("record.uploader"),
+    )
     async def uploaded_by(self, info: Info) -> User | None:
         return await find_user(info, self.record.uploader)
 
@@ -266,7 +270,10 @@ class FileEvent:
     file: File | None = strawberry.field(description="The file as it is now. Null after PURGED.")
     record: strawberry.Private[FileEventRecord]
 
-    @computed(description="Who did it; null for the system, a guest, and somebody you may not see.")
+    @computed(
+        description="Who did it; null for the system, a guest, and somebody you may not see.",
+        same_for=attrgetter("record.actor_id"),
+    )
     async def actor(self, info: Info) -> User | None:
         actor_id: UserId | None = self.record.actor_id
         return await find_user(info, actor_id)

@@ -1,6 +1,7 @@
 """API keys: what programs log in with."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Self
 
 import strawberry
@@ -29,7 +30,10 @@ class ApiKey(Node):
     expires_at: datetime | None = strawberry.field(description="When it ends by itself; null: never.")
     record: strawberry.Private[ApiKeyRecord]
 
-    @computed(description="The only tenant that it is good in; null when that is not the token's.")
+    @computed(
+        description="The only tenant that it is good in; null when that is not the token's.",
+        same_for=attrgetter("record.in_tenant"),
+    )
     async def tenant(self, info: Info) -> Tenant | None:
         tenant_id = TenantId(self.record.in_tenant)
         if tenant_id != info.context.principal.tenant_id:

@@ -1,6 +1,7 @@
 """Members of a tenant, its settings, and what was done in it."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Self
 
 import strawberry
@@ -25,7 +26,10 @@ class AuditEvent:
     detail: str | None = strawberry.field(description="What else is to be known, as `member to admin`.")
     record: strawberry.Private[AuditEventRecord]
 
-    @computed(description="Who did it; null where it was nobody, or somebody who is not a member any more.")
+    @computed(
+        description="Who did it; null where it was nobody, or somebody who is not a member any more.",
+        same_for=attrgetter("record.actor_id"),
+    )
     async def actor(self, info: Info) -> User | None:
         actor_id = self.record.actor_id
         return await find_user(info, None if actor_id is None else UserId(actor_id))

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import NewType
 
+import orjson
 import strawberry
 from graphql import IntValueNode, StringValueNode, ValueNode
 from strawberry.scalars import JSON
@@ -54,7 +55,9 @@ def write_timestamp(value: object) -> str:
         raise TypeError("DateTime cannot represent this value")
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
-    return value.isoformat(timespec="milliseconds")[:-6] + "Z"
+    # A quarter of the cost of isoformat; but it leaves out a fraction that is zero.
+    text = orjson.dumps(value)
+    return f"{text[1:24].decode()}Z" if value.microsecond else f"{text[1:20].decode()}.000Z"
 
 
 def read_timestamp(value: object) -> datetime:

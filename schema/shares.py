@@ -1,6 +1,7 @@
 """Share links: what guests without an account may do, and what they see."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Self
 
 import strawberry
@@ -36,7 +37,10 @@ class ShareLink(Node):
     def url(self, info: Info) -> URL:
         return URL(info.context.share_url(self.record))
 
-    @computed(description="Who made it; null for somebody who is no member any more.")
+    @computed(
+        description="Who made it; null for somebody who is no member any more.",
+        same_for=attrgetter("record.created_by"),
+    )
     async def created_by(self, info: Info) -> User | None:
         return await find_user(info, self.record.created_by)
 

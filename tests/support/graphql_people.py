@@ -345,7 +345,7 @@ async def open_everyone(data_dir: Path) -> AsyncGenerator[Everyone, None]:
     """Open the product behind a real socket, with everybody in it and no limit to how often they ask."""
     free = {"log_in_rate": "off", "address_rate": "off", "mail_rate": "off", "creation_rate": "off"}
     async with (
-        open_world(data_dir, graphql=True, query_workers=1, query_threads=1, **free) as world,
+        open_world(data_dir, graphql=True, query_workers=1, query_threads=1, query_per_tenant=64, **free) as world,
         serve(world.app) as address,
     ):  # type: ignore[arg-type]
         everyone = Everyone(world, address)

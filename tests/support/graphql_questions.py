@@ -8,10 +8,10 @@ from typing import Any
 from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
-    GraphQLNonNull,
     GraphQLObjectType,
     get_named_type,
     is_leaf_type,
+    is_required_argument,
 )
 
 from resolvers.root import build_schema, directives_of
@@ -40,51 +40,51 @@ def auth_of(field: GraphQLField) -> Auth | None:
     return next((one for one in directives_of(field) if isinstance(one, Auth)), None)
 
 
-def question(kind: str, name: str, arguments: Mapping[str, Any]) -> str:
-    """Write the operation for a root field with these arguments as variables; it asks for what is near at hand."""
+def question(kind: str, name: str, arguments: Mapping[str, Any], *, depth: int = 2, whole: bool = False) -> str:
+    """
+    Write the operation for a root field with these arguments as variables.
+
+    Args:
+        whole: Ask for every field there is so many levels down, each leaf under another name too; else for what is
+            near at hand: no other way to the same, nothing that has rights of its own, costs much or takes arguments.
+    """
     field = FIELDS[kind, name]
     declared = ", ".join(f"${key}: {field.args[key].type}" for key in arguments)
     passed = ", ".join(f"{key}: ${key}" for key in arguments)
     return (
         f"{kind}{f'({declared})' if declared else ''} {{ {name}{f'({passed})' if passed else ''}"
-        f" {_selection(get_named_type(field.type), depth=2)} }}"
+        f" {_selection(get_named_type(field.type), depth=depth, whole=whole)} }}"
     )
 
 
-def _selection(type_: Any, *, depth: int) -> str:
-    """
-    Select the leaves, and those of things below.
-
-    What has rights of its own, costs much, or takes arguments is left out: the field above is asked for. Of the two
-    ways through a connection one is enough.
-    """
+def _selection(type_: Any, *, depth: int, whole: bool) -> str:
     if is_leaf_type(type_):
         return ""
     if isinstance(type_, GraphQLObjectType):
-        return f"{{ __typename {' '.join(_fields(type_.fields, depth=depth))} }}"
+        return f"{{ __typename {' '.join(_fields(type_.fields, depth=depth, whole=whole))} }}"
     chosen, seen = ["__typename"], dict[str, str]()
     for member in SCHEMA.get_possible_types(type_):
         # Of two types' fields of one name both can only be asked for where they are of one type.
         same = {key: one for key, one in member.fields.items() if seen.setdefault(key, str(one.type)) == str(one.type)}
-        chosen.append(f"... on {member.name} {{ {' '.join(_fields(same, depth=depth))} }}")
+        chosen.append(f"... on {member.name} {{ {' '.join(_fields(same, depth=depth, whole=whole))} }}")
     return f"{{ {' '.join(chosen)} }}"
 
 
-def _fields(fields: Mapping[str, GraphQLField], *, depth: int) -> list[str]:
-    return [text for key, field in fields.items() if (text := _field(key, field, depth))]
+def _fields(fields: Mapping[str, GraphQLField], *, depth: int, whole: bool) -> list[str]:
+    return [text for key, field in fields.items() if (text := _field(key, field, depth, whole=whole))]
 
 
-def _field(name: str, field: GraphQLField, depth: int) -> str | None:
+def _field(name: str, field: GraphQLField, depth: int, *, whole: bool) -> str | None:
     named = get_named_type(field.type)
-    if name in {"edges", "totalCount", "sqlSchema"} or auth_of(field) is not None:
+    if not whole and (name in {"edges", "totalCount", "sqlSchema"} or auth_of(field) is not None):
         return None
-    if any(isinstance(one.type, GraphQLNonNull) and one.default_value is None for one in field.args.values()):
+    if any(is_required_argument(one) for one in field.args.values()):
         return None
     if is_leaf_type(named):
-        return name
-    if depth == 0 or field.args:
+        return f"{name} other_{name}: {name}" if whole else name
+    if depth == 0 or (field.args and not whole):
         return None
-    return f"{name} {_selection(named, depth=depth - 1)}"
+    return f"{name} {_selection(named, depth=depth - 1, whole=whole)}"
 
 
 def outcome(answer: Mapping[str, Any], name: str) -> str:

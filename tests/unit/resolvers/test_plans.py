@@ -1,17 +1,18 @@
-"""The short way for leaves gives the answers that graphql-core gives, errors and order included."""
+"""Plans give the answers that graphql-core gives, errors and order included."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_leaf_type
+from graphql import GraphQLSchema, get_named_type, is_leaf_type
 
 from domain.file import MetadataEntry, Resource
 from domain.upload import NewUpload
 from resolvers.context import RequestContext
 from resolvers.execution import Engine, Operation
-from resolvers.leaves import leaves_of
 from resolvers.limits import DocumentLimits
 from resolvers.root import build_schema
 from resolvers.wire import encode
@@ -37,10 +38,10 @@ def services() -> Fakes:
 
 
 def engines() -> Iterator[Engine]:
-    """Give two: as it is, and one that knows no leaves."""
+    """Give two: as it is, and one that makes no plans."""
     yield Engine(BUILT, LOOSE)
     plain = Engine(BUILT, LOOSE)
-    plain._leaves = {}
+    plain._plan = lambda _: None  # type: ignore[method-assign]
     yield plain
 
 
@@ -116,12 +117,54 @@ async def test_fields_keep_the_order_asked_for(services: Fakes) -> None:
         assert short == plain
 
 
-def test_leaves_are_found() -> None:
-    """What has a resolver, an argument or a selection is none."""
-    leaves = leaves_of(SCHEMA)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{ viewer { id } file(id: "file_00000000000000000000000000") { id } serverInfo { version } }',
+        "{ viewer { id } files(first: 1000) { nodes { id } } }",
+        "{ files { nodes { name downloadUrl(ttlSeconds: 0) } } }",
+        "{ files { nodes { tenant { members(first: 0) { nodes { role } } } } } }",
+        "query ($first: Int = 1, $ttl: Int!) { files(first: $first) { nodes { downloadUrl(ttlSeconds: $ttl) } } }",
+        "query ($field: FileOrderField!) { files(orderBy: {field: $field}) { nodes { name } } }",
+        "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id ... on File { name } ... on Node { other: id } } }",
+        """{ ...A ...A files { ... on FileConnection { ...B } nodes { size } } } fragment A on Query { viewer { id } }
+        fragment B on FileConnection { nodes { name size } totalCount }""",
+        "{ __typename viewer { __typename } }",
+        '{ __type(name: "File") { name } viewer { id } }',
+    ],
+)
+async def test_what_is_asked_in_another_way_has_the_same_answer(services: Fakes, text: str) -> None:
+    """Errors of root fields and below, variables in arguments and in inputs, fragments, names of types."""
+    given = {"ttl": 60, "field": "NAME", "ids": [*services.files.files, "file_00000000000000000000000000", "x"]}
+    named = {name: value for name, value in given.items() if f"${name}:" in text}
 
-    assert leaves["File", "name"].write is None
-    assert leaves["File", "contentType"].attribute == "content_type"
-    assert leaves["File", "sha256"].is_nullable
-    assert not {("File", "downloadUrl"), ("File", "resource"), ("Upload", "url"), ("Query", "viewer")} & set(leaves)
-    assert all(isinstance(SCHEMA.type_map[name], GraphQLObjectType) for name, _ in leaves)
+    planned, plain = await both(services, text, **named)
+
+    assert planned == plain
+
+
+def test_resolvers_ask_their_info_for_the_context_alone() -> None:
+    """Plans give them nothing else."""
+    root = Path(__file__).parents[3]
+    asked = {
+        name
+        for room in ("schema", "resolvers")
+        for path in (root / room).glob("*.py")
+        for name in re.findall(r"\binfo\.(\w+)", path.read_text())
+    }
+
+    assert asked == {"context"}
+
+
+def test_a_plan_knows_its_limits() -> None:
+    """A mutation, introspection and conditions are left to graphql-core."""
+    engine = Engine(BUILT, LOOSE)
+    for text, is_planned in (
+        ("{ viewer { id } }", True),
+        ("subscription { fileEvents { cursor file { name } } }", True),
+        ('mutation { logOut(input: {refreshToken: "x"}) { userErrors { code } } }', False),
+        ("{ __schema { queryType { name } } }", False),
+        ("{ viewer { id @skip(if: true) } }", False),
+    ):
+        prepared = engine.prepare(Operation(text), is_guest=False)
+        assert (engine._plan(prepared) is not None) is is_planned, text
