@@ -83,6 +83,7 @@ from services.manifests import ManifestService
 from services.members import MemberService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
+from services.saving import SavingService
 from services.settling import UsageSettler
 from services.shares import ShareService
 from services.signing import SigningService
@@ -256,6 +257,15 @@ async def open_product(
             clock=clock,
         )
         processing = open_processing(records, blobs, bus, clock)
+        queries = QueryService(
+            records=records,
+            blobs=blobs,
+            engine=await _open_engine(stack, settings, clock) if with_sql else None,
+            path_of=path_of,
+            clock=clock,
+            selecting=_selecting(blobs, settings),
+            per_tenant_max=settings.query_per_tenant,
+        )
         services = Services(
             accounts=accounts,
             audit=audit,
@@ -282,15 +292,8 @@ async def open_product(
             manifests=ManifestService(records=records, files=files),
             tenants=TenantService(records=records, audit=audit),
             uploads=uploads,
-            queries=QueryService(
-                records=records,
-                blobs=blobs,
-                engine=await _open_engine(stack, settings, clock) if with_sql else None,
-                path_of=path_of,
-                clock=clock,
-                selecting=_selecting(blobs, settings),
-                per_tenant_max=settings.query_per_tenant,
-            ),
+            queries=queries,
+            saving=SavingService(records=records, queries=queries, uploads=uploads),
             shares=ShareService(
                 records=records,
                 blobs=blobs,
@@ -364,7 +367,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         *health_routes(checks, product.tokens.jwks, _metrics(product, uploads)),
         *file_routes(services.files),
         *manifest_routes(services.manifests),
-        *query_routes(services.queries),
+        *query_routes(services.queries, services.saving),
         *account_routes(services.registration),
         *share_routes(services.shares),
     ]

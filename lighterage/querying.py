@@ -45,12 +45,18 @@ class QueryFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of which file; `body` as in the REST API, None for what is not said."""
+    """
+    What is asked of which file; `body` as in the REST API, None for what is not said.
+
+    Attributes:
+        save_as: What a new file on the server is called that keeps the result; None: it is written here.
+    """
 
     file: str
     body: Mapping[str, Any]
     url: str
     token: str | None
+    save_as: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {name: _said(value) if isinstance(value, dict) else value for name, value in self.body.items()}
@@ -66,6 +72,8 @@ def answers(asked: Asked, write: Write) -> str:
     path = Path(asked.file)
     if str(asked.body["output"]["format"]).upper() == ResultFormat.FRAMES.name:
         raise QueryFault("frames are for programs; take csv or json here")
+    if path.is_file() and asked.save_as is not None:
+        raise QueryFault("--save keeps a result on the server, of a file there: give its id, or write it here with >")
     if path.is_file():
         stats = asyncio.run(_run(path, asked.to_json(), write))
         return (
@@ -79,7 +87,7 @@ def answers(asked: Asked, write: Write) -> str:
 
 async def _run(path: Path, body: Mapping[str, Any], write: Write) -> Statistics:
     try:
-        select, _, writing = parse_query(body)
+        select, _, output = parse_query(body)
         with path.open("rb") as stream:
             content_type = sniff(stream.read(SNIFF_BYTES), name=path.name, declared=UNKNOWN)
         reading = select.reading.of(name=path.name, content_type=content_type)
@@ -91,7 +99,7 @@ async def _run(path: Path, body: Mapping[str, Any], write: Write) -> Statistics:
         )
         async with (
             QueryEngine(limits, now=SystemClock().now) as engine,
-            engine.open(select.sql, path, input=reading, output=writing.to_format()) as rows,
+            engine.open(select.sql, path, input=reading, output=output) as rows,
         ):
             async for chunk in rows.chunks():
                 write(chunk)
@@ -108,12 +116,14 @@ async def _run(path: Path, body: Mapping[str, Any], write: Write) -> Statistics:
 
 
 def _ask(asked: Asked, write: Write) -> str:
-    address = f"{asked.url}/api/v1/files/{asked.file}/query"
+    address = f"{asked.url}/api/v1/files/{asked.file}"
     headers = {"Authorization": f"Bearer {asked.token}"}
     written = 0
     try:
+        if asked.save_as is not None:
+            return _save(f"{address}/results", asked, headers, write)
         with requests.post(
-            address, json=asked.to_json(), headers=headers, stream=True, timeout=TIMEOUT_SECONDS
+            f"{address}/query", json=asked.to_json(), headers=headers, stream=True, timeout=TIMEOUT_SECONDS
         ) as answer:
             if answer.status_code != 200:
                 raise _refusal(answer)
@@ -127,6 +137,18 @@ def _ask(asked: Asked, write: Write) -> str:
         raise QueryFault(f"{asked.url} does not answer: is the server running?") from error
     except requests.RequestException as error:
         raise QueryFault(f"{asked.url}: {error}") from error
+
+
+def _save(address: str, asked: Asked, headers: Mapping[str, str], write: Write) -> str:
+    """Have the result kept, and write the new file's id."""
+    body = asked.to_json() | {"name": asked.save_as}
+    with requests.post(address, json=body, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
+        if answer.status_code != 201:
+            raise _refusal(answer)
+        kept = answer.json()
+    write(f"{kept['id']}\n".encode())
+    stats = kept["stats"]
+    return f"{stats['rows_returned']} records, {kept['size']} bytes; {stats['bytes_scanned']} bytes read"
 
 
 def _refusal(answer: requests.Response) -> QueryFault:

@@ -130,6 +130,8 @@ class OutputFormat:
 
     Attributes:
         header: The names of the columns come first, as a record of CSV. S3 Select has no such thing.
+
+    Made by whoever reads a request, checked by whoever runs it.
     """
 
     kind: OutputKind = OutputKind.CSV
@@ -140,7 +142,11 @@ class OutputFormat:
     escape: str = '"'
     quote_fields: QuoteFields = QuoteFields.ASNEEDED
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """
+        Raises:
+            QueryError: These do not go together.
+        """
         if not self.record_delimiter or (
             self.kind is OutputKind.CSV and not (self.delimiter and self.quote and self.escape)
         ):

@@ -6,13 +6,28 @@ from typing import Annotated, cast
 
 import strawberry
 
-from domain.errors import InvalidValue
+from domain.errors import InvalidValue, LighterageError, NotFound
+from domain.file import Visibility, parse_name
+from domain.upload import NewUpload
 from resolvers.context import Info
 from resolvers.ids import parse_file_id
-from schema.queries import SelectInput, SqlColumn, SqlEnd, SqlFrame, SqlProgress, SqlResult, SqlRows, SqlStats
+from schema.enums import FileVisibility, SqlResultFormat
+from schema.errors import refusal
+from schema.files import File
+from schema.queries import (
+    SelectInput,
+    SqlColumn,
+    SqlEnd,
+    SqlFrame,
+    SqlProgress,
+    SqlResult,
+    SqlRows,
+    SqlStats,
+)
+from schema.saving import SaveResultInput, SaveResultPayload
 from schema.scalars import JSON, BigInt
 from services.queries import Cell, Column, End, Progress, Rows, Stats
-from services.reading import Format, Header, Reading, Select
+from services.reading import Format, Header, OutputFormat, OutputKind, Reading, Select
 
 LIMIT_DEFAULT = 1000
 LIMIT_MAX = 10_000  # rows held in memory at once; more than that is what selectRows streams
@@ -40,6 +55,29 @@ async def select_rows(info: Info, input: InputArgument) -> AsyncGenerator[SqlFra
     async with aclosing(frames):
         async for frame in frames:
             yield frame_of(frame)
+
+
+async def save_result(
+    info: Info, input: Annotated[SaveResultInput, strawberry.argument(description="What to ask, and where it goes.")]
+) -> SaveResultPayload | None:
+    try:
+        file_id, query = parse_file_id(input.select.file_id), select_of(input.select)
+        new = NewUpload(
+            name=parse_name(input.name), visibility=Visibility((input.visibility or FileVisibility.PRIVATE).value)
+        )
+        saved = await info.context.services.saving.save(info.context.principal, file_id, query, output_of(input), new)
+    except NotFound as error:
+        return SaveResultPayload(user_errors=refusal(error, path=("select", "fileId")))
+    except LighterageError as error:
+        return SaveResultPayload(user_errors=refusal(error))
+    return SaveResultPayload(file=File.from_domain(saved.file), stats=stats(saved.stats))
+
+
+def output_of(input: SaveResultInput) -> OutputFormat:
+    """Put how a result is to be written into the words of the service."""
+    if input.format is SqlResultFormat.JSON_LINES:
+        return OutputFormat(OutputKind.JSON)
+    return OutputFormat(header=input.csv_header is not False)
 
 
 def select_of(input: SelectInput) -> Select:

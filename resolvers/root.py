@@ -30,7 +30,7 @@ from resolvers.members import (
     update_tenant,
 )
 from resolvers.nodes import node, nodes
-from resolvers.queries import select, select_rows
+from resolvers.queries import save_result, select, select_rows
 from resolvers.shares import create_share_link, revoke_share_link, shared_file
 from resolvers.uploads import abort_upload, create_upload, get_upload, list_uploads, upload_progress
 from schema.accounts import (
@@ -61,6 +61,7 @@ from schema.members import (
 from schema.node import Node
 from schema.pagination import Connection
 from schema.queries import SqlResult
+from schema.saving import SaveResultPayload
 from schema.scalars import SCALARS
 from schema.shares import CreateShareLinkPayload, RevokeShareLinkPayload, SharedFile, ShareLink
 from schema.uploads import AbortUploadPayload, CreateUploadPayload, Upload
@@ -233,6 +234,11 @@ class Mutation:
     )
     revoke_share_link: RevokeShareLinkPayload | None = strawberry.field(
         resolver=revoke_share_link, description="Ends a link at once.", directives=[SHARE, Cost(weight=10)]
+    )
+    save_result: SaveResultPayload | None = strawberry.field(
+        resolver=save_result,
+        description="SQL over one file, its result kept as a new file: that needs FILES_WRITE too.",
+        directives=[QUERY, Cost(weight=100)],
     )
 
 

@@ -1,13 +1,14 @@
 """
 SQL over a file: `POST /api/v1/files/{id}/query`.
 
-The result is streamed as CSV, as JSON lines, or as frames: one JSON object a line, that says which kind it is.
+The result is streamed as CSV, as JSON lines, or as frames: one JSON object a line, that says which kind it is. With
+`POST /api/v1/files/{id}/results` it is kept as a new file instead.
 """
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 from starlette.requests import Request
@@ -15,16 +16,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.errors import InvalidValue, LighterageError
-from domain.ids import FileId
+from domain.file import Visibility, parse_name
+from domain.ids import FileId, uuid_of
 from domain.principal import Principal
 from domain.problem import problem_document
+from domain.upload import NewUpload
 from rest.bodies import Field, as_object, count, flag, one_of, read_json, take, text
 from rest.callers import principal_of
 from rest.files import parse_file_id
 from rest.problems import STATUS_BY_CODE
 from rest.streaming import StreamResponse
 from services.queries import End, Progress, Rows, Stats
-from services.reading import Compression, Format, Header, OutputKind, QuoteFields, Reading, Select, Writing
+from services.reading import Compression, Format, Header, OutputFormat, OutputKind, QuoteFields, Reading, Select
+from services.saving import SavedResult
 
 TRAILERS = {
     "Query-Bytes-Scanned": "bytes_scanned",
@@ -44,27 +48,49 @@ class ResultFormat(Enum):
 
 class Queries(Protocol):
     def select_text(
-        self, principal: Principal, file_id: FileId, query: Select, writing: Writing
+        self, principal: Principal, file_id: FileId, query: Select, output: OutputFormat
     ) -> AsyncGenerator[bytes | Progress | End, None]: ...
     def select_rows(
         self, principal: Principal, file_id: FileId, query: Select
     ) -> AsyncGenerator[Rows | Progress | End, None]: ...
 
 
-def query_routes(queries: Queries) -> list[Route]:
-    """Make the route of SQL."""
+class Saving(Protocol):
+    async def save(
+        self, principal: Principal, file_id: FileId, query: Select, output: OutputFormat, new: NewUpload
+    ) -> SavedResult: ...
+
+
+def query_routes(queries: Queries, saving: Saving) -> list[Route]:
+    """Make the routes of SQL."""
 
     async def query(request: Request) -> Response:
         principal = principal_of(request)
         file_id = parse_file_id(request.path_params["id"])
-        select, result, writing = parse_query(await read_json(request))
+        select, result, written = parse_query(await read_json(request))
         headers = {"content-type": result.value, "cache-control": "no-store", "x-content-type-options": "nosniff"}
         if result is ResultFormat.FRAMES:
             return StreamResponse(_frames(queries.select_rows(principal, file_id, select)), headers)
-        chunks = _texts(queries.select_text(principal, file_id, select, writing))
+        chunks = _texts(queries.select_text(principal, file_id, select, written))
         return StreamResponse(chunks, headers, trailers=tuple(TRAILERS))
 
-    return [Route("/api/v1/files/{id}/query", query, methods=["POST"])]
+    async def save(request: Request) -> Response:
+        principal = principal_of(request)
+        file_id = parse_file_id(request.path_params["id"])
+        body = dict(await read_json(request))
+        new = _new_file(take({name: body.pop(name) for name in _NEW if name in body}, _NEW))
+        select, result, written = parse_query(body)
+        if result is ResultFormat.FRAMES:
+            raise InvalidValue("frames are not kept; take csv or json", path=("output", "format"))
+        saved = await saving.save(principal, file_id, select, written, new)
+        content = orjson.dumps(_saved(saved))
+        location = f"/api/v1/files/{uuid_of(saved.file.id)}/content"
+        return Response(content, 201, {"location": location, "cache-control": "no-store"}, "application/json")
+
+    return [
+        Route("/api/v1/files/{id}/query", query, methods=["POST"]),
+        Route("/api/v1/files/{id}/results", save, methods=["POST"]),
+    ]
 
 
 # ---- what is asked
@@ -98,7 +124,19 @@ _QUERY: Mapping[str, Field] = {
 }
 
 
-def parse_query(body: Mapping[str, object]) -> tuple[Select, ResultFormat, Writing]:
+_NEW: Mapping[str, Field] = {
+    "name": lambda value, path: parse_name(text(value, path)),
+    "visibility": one_of(Visibility),
+}
+
+
+def _new_file(given: dict[str, Any]) -> NewUpload:
+    if "name" not in given:
+        raise InvalidValue("name is missing: what the new file is to be called", path=("name",), reason="required")
+    return NewUpload(**given)
+
+
+def parse_query(body: Mapping[str, object]) -> tuple[Select, ResultFormat, OutputFormat]:
     """
     Read what is asked, and how the result is to come.
 
@@ -113,7 +151,7 @@ def parse_query(body: Mapping[str, object]) -> tuple[Select, ResultFormat, Writi
     if result is ResultFormat.FRAMES and output:
         raise InvalidValue("frames are JSON; nothing else can be chosen", path=("output", next(iter(output))))
     kind = OutputKind.CSV if result is ResultFormat.CSV else OutputKind.JSON
-    return Select(asked["sql"], asked.get("input", Reading())), result, Writing(kind=kind, **output)
+    return Select(asked["sql"], asked.get("input", Reading())), result, OutputFormat(kind=kind, **output)
 
 
 def _reading(given: dict[str, object]) -> Reading:
@@ -123,6 +161,22 @@ def _reading(given: dict[str, object]) -> Reading:
 
 
 # ---- what comes out
+
+
+def _saved(saved: SavedResult) -> dict[str, object]:
+    file = saved.file
+    return {
+        "id": str(uuid_of(file.id)),
+        "name": file.name,
+        "size": file.size,
+        "content_type": file.content_type,
+        "sha256": file.sha256,
+        "status": file.status.value,
+        "visibility": file.visibility.value,
+        "created_at": file.created_at,
+        "content": f"/api/v1/files/{uuid_of(file.id)}/content",
+        "stats": _counts(saved.stats),
+    }
 
 
 async def _texts(

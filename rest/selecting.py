@@ -26,7 +26,7 @@ from rest.files import parse_file_id
 from rest.selectxml import error_document, parse_request
 from rest.streaming import StreamResponse
 from services.queries import End, Progress, Stats
-from services.reading import Select, Writing
+from services.reading import OutputFormat, Select
 from services.signing import Signed, SignedHead
 
 BUCKET_OF_EVERYBODY = "lighterage"
@@ -55,7 +55,7 @@ ANSWERS: Mapping[str, tuple[str, int]] = {
 
 class Queries(Protocol):
     def select_text(
-        self, principal: Principal, file_id: FileId, query: Select, writing: Writing, *, key: str | None = None
+        self, principal: Principal, file_id: FileId, query: Select, output: OutputFormat, *, key: str | None = None
     ) -> AsyncGenerator[bytes | Progress | End, None]: ...
 
 
@@ -115,7 +115,7 @@ class SelectCall:
         body = await read_body(request)
         signed.check_body(body)
         asked = parse_request(body)
-        events = self._queries.select_text(signed.principal, file_id, asked.select, asked.writing, key=key)
+        events = self._queries.select_text(signed.principal, file_id, asked.select, asked.output, key=key)
         messages = _messages(events, wants_progress=asked.wants_progress)
         return StreamResponse(messages, {"content-type": CONTENT_TYPE, "x-amz-request-id": request_id})
 

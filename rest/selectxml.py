@@ -13,7 +13,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from domain.errors import SqlInvalid
-from services.reading import Compression, Format, Header, OutputKind, QuoteFields, Reading, Select, Writing
+from services.reading import Compression, Format, Header, OutputFormat, OutputKind, QuoteFields, Reading, Select
 
 DEPTH_MAX = 8  # the request has five levels
 Tree = dict[str, "Tree | str"]
@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class SelectRequest:
     select: Select
-    writing: Writing
+    output: OutputFormat
     wants_progress: bool
 
 
@@ -53,7 +53,7 @@ def parse_request(body: bytes) -> SelectRequest:
     progress = _flag(_element(request, "RequestProgress"), "Enabled")
     reading = _reading(_serialization(request, "InputSerialization"), _element(request, "ScanRange"))
     return SelectRequest(
-        Select(expression, reading), _writing(_serialization(request, "OutputSerialization")), wants_progress=progress
+        Select(expression, reading), _output(_serialization(request, "OutputSerialization")), wants_progress=progress
     )
 
 
@@ -100,14 +100,14 @@ def _reading(given: Tree, scan_range: Tree) -> Reading:
     )
 
 
-def _writing(wanted: Tree) -> Writing:
+def _output(wanted: Tree) -> OutputFormat:
     _only(wanted, {"CSV", "JSON"}, "OutputSerialization")
     kind = _kind(wanted, ("CSV", "JSON"))
     options = _element(wanted, kind)
     end = _text(options, "RecordDelimiter") or "\n"
     if kind == "JSON":
-        return Writing(OutputKind.JSON, record_delimiter=end)
-    return Writing(
+        return OutputFormat(OutputKind.JSON, record_delimiter=end)
+    return OutputFormat(
         OutputKind.CSV,
         delimiter=_text(options, "FieldDelimiter") or ",",
         record_delimiter=end,

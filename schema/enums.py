@@ -99,6 +99,12 @@ class SqlFormat(Enum):
     PARQUET = enum_value("parquet", description="Apache Parquet.")
 
 
+@strawberry.enum(description="Formats that a result can be saved in.")
+class SqlResultFormat(Enum):
+    CSV = enum_value("csv", description="Delimited text.")
+    JSON_LINES = enum_value("json_lines", description="One JSON object a line.")
+
+
 @strawberry.enum(description="Stable and machine readable. New values may be added: treat unknown ones as INVALID.")
 class UserErrorCode(Enum):
     INVALID = enum_value("invalid", description="The value cannot be right.")

@@ -11,6 +11,7 @@ from services.members import MemberService
 from services.processing import ProcessingService
 from services.queries import QueryService
 from services.registration import RegistrationService
+from services.saving import SavingService
 from services.shares import ShareService
 from services.signing import SigningService
 from services.tenants import TenantService
@@ -33,4 +34,5 @@ class Services:
     queries: QueryService
     shares: ShareService
     processing: ProcessingService
+    saving: SavingService
     signing: SigningService

@@ -25,7 +25,7 @@ from query.engine.sources import QuerySource
 from query.errors import QueryError
 from query.formats import InputFormat
 from services.pushing import record_end, request_of
-from services.reading import Format, Reading, Select, Writing, format_of
+from services.reading import Format, OutputFormat, Reading, Select, format_of
 
 BUSY_SECONDS = 2
 
@@ -173,7 +173,7 @@ class QueryService:
             yield End(_stats(opened.result))
 
     async def select_text(
-        self, principal: Principal, file_id: FileId, query: Select, writing: Writing, *, key: str | None = None
+        self, principal: Principal, file_id: FileId, query: Select, output: OutputFormat, *, key: str | None = None
     ) -> AsyncGenerator[bytes | Progress | End, None]:
         """
         Run a statement and yield its records as text, whole ones, then the end; closing it ends the query.
@@ -184,13 +184,13 @@ class QueryService:
         file = await self._find(principal, file_id)
         if key is not None and key != file.key:
             raise NotFound("file")
-        request = self._pushed(file, query, writing)
+        request = self._pushed(file, query, output)
         if request is not None:
             async with self._counted(file), aclosing(self._select_there(file, request)) as there:
                 async for answer in there:
                     yield answer
             return
-        async with self._open(file, query, writing) as opened:
+        async with self._open(file, query, output) as opened:
             async with aclosing(opened.result.events()) as events:
                 async for event in events:
                     if not isinstance(event, Statistics):
@@ -199,13 +199,14 @@ class QueryService:
                         yield opened.progress()
             yield End(_stats(opened.result))
 
-    def _pushed(self, file: File, query: Select, writing: Writing) -> dict[str, object] | None:
+    def _pushed(self, file: File, query: Select, output: OutputFormat) -> dict[str, object] | None:
         """Give what the store is to be asked; None where we answer ourselves."""
         if self._selecting is None or self._engine is None:
             return None
         try:
             parse(query.sql)  # a fault gets our words and its place
-            return request_of(query.sql, _reading_of(file, query.reading), writing.to_format())
+            output.check()
+            return request_of(query.sql, _reading_of(file, query.reading), output)
         except QueryError as error:
             raise _fault(error) from error
 
@@ -271,14 +272,15 @@ class QueryService:
         return Profile([Column(column.name, column.type, nullable=True) for column in columns], int(count))
 
     @asynccontextmanager
-    async def _open(self, file: File, query: Select, writing: Writing | None = None) -> AsyncGenerator["_Opened", None]:
+    async def _open(
+        self, file: File, query: Select, output: OutputFormat | None = None
+    ) -> AsyncGenerator["_Opened", None]:
         engine = self._engine
         if engine is None:
             raise SqlInvalid("SQL is switched off on this server", sql_code="UnsupportedFunction")
         async with self._counted(file):
             try:
                 reading = _reading_of(file, query.reading)
-                output = None if writing is None else writing.to_format()
                 async with engine.open(query.sql, self._source(file), input=reading, output=output) as result:
                     yield _Opened(result, file)
             except QueryError as error:

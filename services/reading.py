@@ -24,11 +24,11 @@ __all__ = [
     "Compression",
     "Format",
     "Header",
+    "OutputFormat",
     "OutputKind",
     "QuoteFields",
     "Reading",
     "Select",
-    "Writing",
     "format_of",
     "format_told_by",
 ]
@@ -107,34 +107,6 @@ class Reading:
             allow_quoted_record_delimiter=self.allow_quoted_record_delimiter,
             json_type=JsonType.DOCUMENT if found is Format.JSON_DOCUMENT else JsonType.LINES,
             scan_range=scan_range,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How records are written as text."""
-
-    kind: OutputKind = OutputKind.CSV
-    header: bool = False
-    delimiter: str = ","
-    record_delimiter: str = "\n"
-    quote: str = '"'
-    escape: str = '"'
-    quote_fields: QuoteFields = QuoteFields.ASNEEDED
-
-    def to_format(self) -> OutputFormat:
-        """
-        Raises:
-            QueryError: These do not go together.
-        """
-        return OutputFormat(
-            kind=self.kind,
-            header=self.header,
-            delimiter=self.delimiter,
-            record_delimiter=self.record_delimiter,
-            quote=self.quote,
-            escape=self.escape,
-            quote_fields=self.quote_fields,
         )
 
 

@@ -54,6 +54,9 @@ def query(
     output: Annotated[str, typer.Option("--output", help="csv or json.")] = "csv",
     names: Annotated[bool, typer.Option("--names", help="CSV begins with the names of the columns.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Say on standard error what it took.")] = False,
+    save: Annotated[
+        str | None, typer.Option("--save", help="Keep the result on the server, as a file of this name; prints its id.")
+    ] = None,
     token: Annotated[str | None, typer.Option("--token", envvar="LIGHTERAGE_TOKEN", help="For a file's id.")] = None,
     url: ServerUrl = DEFAULT_URL,
 ) -> None:
@@ -62,7 +65,7 @@ def query(
 
     given = {"format": input_format, "compression": compression, "header": header, "delimiter": delimiter}
     wanted = {"format": output, "header": names or None}
-    asked = Asked(file, {"sql": sql, "input": given, "output": wanted}, url, token)
+    asked = Asked(file, {"sql": sql, "input": given, "output": wanted}, url, token, save)
     try:
         took = answers(asked, sys.stdout.buffer.write)
         sys.stdout.buffer.flush()

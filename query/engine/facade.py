@@ -129,6 +129,7 @@ class QueryEngine:
         """
         parse(sql)  # a wrong query takes no worker
         chosen = output or OutputFormat(kind=OutputKind.ROWS, record_delimiter="\n")
+        chosen.check()
         request = Request(
             sql,
             input or InputFormat(),

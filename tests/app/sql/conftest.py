@@ -53,7 +53,8 @@ def anyio_backend() -> str:
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server, None]:
     # boto3 signs with the time that it is.
     clock = FakeClock(datetime.now(UTC))
-    async with open_world(tmp_path_factory.mktemp("sql"), clock=clock, query_workers=1, query_threads=1) as world:
+    settings = {"graphql": True, "query_workers": 1, "query_threads": 1}
+    async with open_world(tmp_path_factory.mktemp("sql"), clock=clock, **settings) as world:
         await world.anna.upload(PEOPLE, name="people.csv")
         async with serve(Exchange(world.app)) as address:  # type: ignore[arg-type]
             yield Server(world, f"http://{address}", await world.file_of(world.anna))

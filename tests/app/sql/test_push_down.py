@@ -21,7 +21,7 @@ from rest import eventstream
 from rest.selectxml import error_document, parse_request
 from services.pushing import request_of
 from services.queries import End, QueryService
-from services.reading import Compression, Format, Reading, Select, Writing
+from services.reading import Compression, Format, Reading, Select
 from tests.app.sql.conftest import PEOPLE, Server
 from tests.support.graphql_client import serve
 
@@ -50,13 +50,13 @@ class FakeS3:
             document = error_document("NoSuchKey", "", resource=key, request_id="1")
             response = Response(document, 404, media_type="application/xml")
         else:
-            response = StreamingResponse(self._events(path, asked.select, asked.writing))
+            response = StreamingResponse(self._events(path, asked.select, asked.output))
         await response(scope, receive, send)
 
-    async def _events(self, path: Path, select: Select, writing: Writing) -> AsyncIterator[bytes]:
+    async def _events(self, path: Path, select: Select, output: OutputFormat) -> AsyncIterator[bytes]:
         reading = select.reading.of(name="", content_type="")
         try:
-            async with self.engine.open(select.sql, path, input=reading, output=writing.to_format()) as result:
+            async with self.engine.open(select.sql, path, input=reading, output=output) as result:
                 async for chunk in result.chunks():
                     yield eventstream.records(chunk)
                 stats = result.stats
@@ -84,7 +84,7 @@ class Pushing:
         server = self.s3.server
         file = more.pop("file", server.people)
         events = service.select_text(
-            server.world.anna.principal, file.id, Select(sql, reading), more.pop("writing", Writing())
+            server.world.anna.principal, file.id, Select(sql, reading), more.pop("output", OutputFormat())
         )
         text, end = b"", None
         async with aclosing(events):
@@ -129,18 +129,18 @@ async def pushing(server: Server, tmp_path: Path) -> AsyncGenerator[Pushing, Non
 
 
 @pytest.mark.parametrize(
-    ("reading", "writing"),
+    ("reading", "output"),
     [
-        (PUSHED, Writing()),
-        (PUSHED, Writing(OutputKind.JSON, record_delimiter=";")),
-        (Reading(comment="#", start_byte=14, end_byte=40), Writing()),
+        (PUSHED, OutputFormat()),
+        (PUSHED, OutputFormat(OutputKind.JSON, record_delimiter=";")),
+        (Reading(comment="#", start_byte=14, end_byte=40), OutputFormat()),
     ],
 )
-async def test_store_is_asked_and_its_answer_is_ours_R000_26(pushing: Pushing, reading, writing):
+async def test_store_is_asked_and_its_answer_is_ours_R000_26(pushing: Pushing, reading, output):
     """The same records, the same counts; the request is seen at the store."""
     sql = "SELECT s.name, s.age FROM S3Object s WHERE s.city = 'Oslo'"
-    there, end = await pushing.ask(pushing.there, sql, reading, writing=writing)
-    here, own_end = await pushing.ask(pushing.here, sql, reading, writing=writing)
+    there, end = await pushing.ask(pushing.there, sql, reading, output=output)
+    here, own_end = await pushing.ask(pushing.here, sql, reading, output=output)
 
     assert pushing.s3.asked == [sql]
     assert there == here != b""
