@@ -11,7 +11,7 @@ from domain.principal import Principal
 from domain.upload import AppendBytes, NewUpload, Upload, UploadStatus
 from tests.faults.test_stores import check_every_call
 from tests.support.product import body
-from tests.support.product_faults import LIFETIME, TRIES_MAX, Mode, Rig
+from tests.support.product_faults import LIFETIME, TRIES_MAX, Mode, Rig, Sender
 
 MODES = (Mode.REFUSED, Mode.UNANSWERED, Mode.KILLED_BEFORE, Mode.KILLED_AFTER)
 
@@ -66,6 +66,33 @@ async def test_room_of_an_ended_upload_comes_back_once(rig, mode, end):
         return Ending(rig, user, await rig.uploads.append(user, AppendBytes(upload.id, 0), body(b"hello")), end)
 
     await check_every_call(rig, mode, make, calls_min=4)
+
+
+@dataclass
+class Guest(Sender):
+    """A guest of a file request: one upload becomes a file, and one is given up."""
+
+    async def send(self) -> None:
+        await super().send()
+        begun = await self.rig.attempt(lambda: self.rig.uploads.begin(self.user, NewUpload("b.txt", 5)))
+        if begun is not None:
+            await self.rig.attempt(lambda: self.rig.uploads.terminate(self.user, begun.id))
+
+    async def check(self) -> None:
+        await super().check()
+        assert 1 == await self.rig.uses_of(self.user)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+async def test_use_of_a_file_request_is_counted_once_for_each_file(rig, mode):
+    """What broke off, was ended or ran out gives its use back; what became a file stays one."""
+
+    async def make() -> Guest:
+        user = await rig.new_user()
+        return Guest(rig, await rig.new_guest(user), b"hello", ends=(3,))
+
+    await check_every_call(rig, mode, make, calls_min=10)
 
 
 @dataclass

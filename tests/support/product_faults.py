@@ -26,10 +26,11 @@ from domain.clock import SystemClock
 from domain.errors import LighterageError, StoreFull, StoreUnavailable
 from domain.event import FILE_EVENTS, FileEvent, FileEventAction
 from domain.file import FILES, File
-from domain.ids import TenantId, UploadId
+from domain.ids import SYSTEM, ShareLinkId, TenantId, UploadId, new_share_link_id
 from domain.lock import LockManager
 from domain.page import Order, PageRequest
 from domain.principal import ALL_SCOPES, Principal
+from domain.share import SHARE_LINKS, ShareLink, ShareLinkKind
 from domain.tenant import USAGES, TenantRole, Usage
 from domain.upload import AppendBytes, Concatenation, CreateUpload, NewUpload, Upload, UploadStatus
 from domain.user import SigningKey
@@ -215,6 +216,20 @@ class Rig:
         self._users += 1
         saved = await accounts.save_user(f"user{self._users}", "correct horse battery")
         return Principal(saved.user.id, TenantId(saved.tenant.id), TenantRole.OWNER, ALL_SCOPES)  # type: ignore[arg-type]
+
+    async def new_guest(self, user: Principal, *, max_uses: int = 100) -> Principal:
+        """Make a file request of the user's, and a guest of it."""
+        assert user.user_id is not None
+        now = self.clock.now()
+        link = ShareLink(
+            new_share_link_id(now), _tenant(user), ShareLinkKind.UPLOAD, user.user_id, now, "", "", max_uses=max_uses
+        )
+        await self.records.collection(SHARE_LINKS).add(link)
+        return Principal(tenant_id=_tenant(user), scopes=ALL_SCOPES, link_id=ShareLinkId(link.id))
+
+    async def uses_of(self, guest: Principal) -> int:
+        assert guest.link_id is not None
+        return (await self.records.collection(SHARE_LINKS).get(SYSTEM, guest.link_id)).use_count
 
     async def attempt(self, act: Callable[[], Awaitable[T]]) -> T | None:
         """Do it as a client does who does not give up: whatever goes wrong, None; after a crash all is started anew."""
