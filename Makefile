@@ -20,7 +20,7 @@ run: $(RUN_STAMP) web-if-node ## Serve the product; prints where to go and how t
 	@exec $(BIN)/python -m lighterage serve
 
 .PHONY: web
-web: web/dist/graphiql/index.html ## Build the pages for the browser (needs Node.js 20+ and npm)
+web: web/dist/graphiql/index.html web/dist/swagger/index.html ## Build the pages for the browser (needs Node.js 20+ and npm)
 
 # The server runs without its pages: no Node.js, or a build that failed, must not keep it from starting.
 .PHONY: web-if-node
@@ -37,6 +37,10 @@ web-check: $(WEB_STAMP) ## Check the types of the pages
 
 web/dist/graphiql/index.html: $(WEB_STAMP) $(wildcard web/graphiql/*)
 	npm --prefix web run --silent build:graphiql -- --logLevel warn
+	@touch $@
+
+web/dist/swagger/index.html: $(WEB_STAMP) $(wildcard web/swagger/*)
+	npm --prefix web run --silent build:swagger
 	@touch $@
 
 $(WEB_STAMP): web/package-lock.json

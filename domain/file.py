@@ -8,7 +8,7 @@ from enum import Enum
 
 from domain.blob import BlobKey
 from domain.errors import FileNotReady, InvalidValue, NotProcessed
-from domain.ids import FileId, ShareLinkId, UserId, uuid_of
+from domain.ids import SYSTEM, FileId, ShareLinkId, TenantId, UserId, uuid_of
 from domain.records import Kind
 
 NAME_LENGTH_MAX = 1024  # characters; longer names are refused, not cut
@@ -37,6 +37,11 @@ class Visibility(Enum):
     TENANT = "tenant"
     LINK = "link"
     PUBLIC = "public"
+
+    @property
+    def is_open(self) -> bool:
+        """Whoever knows the id may read the bytes, of whatever tenant and logged in or not."""
+        return self in (Visibility.LINK, Visibility.PUBLIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,19 @@ FILES = Kind(
     ),
     sequence="number",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """Says of which tenant a file is that whoever knows its id may read; its id is the file's."""
+
+    id: str
+    of_tenant: TenantId
+    tenant_id: str = SYSTEM
+    revision: int = 0
+
+
+OPEN_FILES = Kind("open_files", OpenFile)
 
 
 def fold(text: str) -> str:

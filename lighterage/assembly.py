@@ -33,7 +33,7 @@ from domain.blob import BlobKey, BlobStore, SelectingBlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
-from domain.file import FILES
+from domain.file import FILES, OPEN_FILES
 from domain.ids import SYSTEM
 from domain.job import JOBS, parse_rules
 from domain.lock import LEASES, LockManager
@@ -48,6 +48,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
+from lighterage.facade import rest_operations
 from lighterage.gauges import build_exposition
 from lighterage.metrics import CONTENT_TYPE, Meters
 from lighterage.patience import Patience
@@ -59,14 +60,13 @@ from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.accounts import account_routes
-from rest.files import file_routes
 from rest.graphiql import graphiql_routes
-from rest.health import Metrics, health_routes
-from rest.manifests import manifest_routes
+from rest.health import Metrics, health_operations
+from rest.operations import routes_of
 from rest.problems import handle_crash, handle_fault, handle_http_exception
-from rest.queries import query_routes
 from rest.selecting import SelectRoute
 from rest.shares import share_routes
+from rest.swagger import swagger_routes
 from services import Services
 from services.accounts import AccountService, ForeignLogIns, SessionRules
 from services.audit import AuditLog
@@ -81,6 +81,7 @@ from services.mailing import Postman
 from services.maintenance import MaintenanceService, Retention
 from services.manifests import ManifestService
 from services.members import MemberService
+from services.posting import PostingService
 from services.queries import QueryService
 from services.registration import RegistrationRules, RegistrationService
 from services.saving import SavingService
@@ -111,6 +112,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     USAGES,
     UPLOADS,
     FILES,
+    OPEN_FILES,
     FILE_EVENTS,
     MANIFESTS,
     SHARE_LINKS,
@@ -289,6 +291,7 @@ async def open_product(
                 ),
             ),
             files=files,
+            posting=PostingService(records=records, uploads=uploads),
             manifests=ManifestService(records=records, files=files),
             tenants=TenantService(records=records, audit=audit),
             uploads=uploads,
@@ -356,20 +359,23 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         stopping: Set when the process is about to go, so that streams that would never end do.
     """
     settings, services = product.settings, product.services
+    stopping = stopping or asyncio.Event()
     checks = {"records": product.records.ping, "blobs": product.blobs.ping}
     uploads = UploadEndpoint(services.uploads, _upload_config(settings))
+    health = health_operations(checks, product.tokens.jwks, _metrics(product, uploads))
+    operations = rest_operations(
+        services, settings, health=health, upload_url=f"{product.address}{UPLOADS_PATH}", stopping=stopping
+    )
     routes: list[BaseRoute] = []
     if settings.graphql:
         # First, since routes are tried one by one, and this one is asked most.
         routes += build_graphql(services, _graphql_config(product), stopping=stopping)
         routes += graphiql_routes(WEB_DIST / "graphiql")
     routes += [
-        *health_routes(checks, product.tokens.jwks, _metrics(product, uploads)),
-        *file_routes(services.files),
-        *manifest_routes(services.manifests),
-        *query_routes(services.queries, services.saving),
+        *routes_of(operations),
         *account_routes(services.registration),
         *share_routes(services.shares),
+        *swagger_routes(WEB_DIST / "swagger"),
     ]
     routes.append(SelectRoute(services.queries, services.tenants, services.signing))
     app = Starlette(
@@ -380,6 +386,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
             Exception: handle_crash,
         },
     )
+    app.router.redirect_slashes = False  # nobody sends a body twice gladly
     patient = Patience(app, idle_seconds=settings.body_idle_seconds, rate_min_bytes_per_second=settings.body_rate_min)
     door = Door(
         patient,

@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from domain.errors import LighterageError
 from domain.user import User
-from rest.pages import client_of, fault_page, page, read_form
+from rest.callers import client_of
+from rest.pages import fault_page, page, read_form
 
 
 class Registration(Protocol):

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.errors import Unauthenticated
+from rest.operations import Access, Answer, Content, Endpoint, Operation
 
 Check = Callable[[], Awaitable[None]]
 
@@ -31,11 +31,11 @@ class Metrics:
     token: str | None = None
 
 
-def health_routes(
+def health_operations(
     checks: Mapping[str, Check], jwks: Callable[[], dict[str, Any]], metrics: Metrics | None = None
-) -> list[Route]:
+) -> list[Operation]:
     """
-    Make the routes that machines ask.
+    Make the operations that machines ask for.
 
     Args:
         checks: What uploads need, by name. Each raises a LighterageError while it is not there.
@@ -63,16 +63,33 @@ def health_routes(
     async def keys(_request: Request) -> Response:
         return _json(jwks(), cache="public, max-age=300")
 
-    routes = [
-        Route("/startupz", started, methods=["GET"]),
-        Route("/healthz", live, methods=["GET"]),
-        Route("/readyz", ready, methods=["GET"]),
-        Route("/.well-known/jwks.json", keys, methods=["GET"]),
+    operations = [
+        _operation("/startupz", "getStart", "Whether the server has started", started, _OK, faults=("store_full",)),
+        _operation("/healthz", "getHealth", "Whether the server lives", live, _OK),
+        _operation("/readyz", "getReadiness", "Whether uploads are taken now", ready, _READY, faults=("store_full",)),
+        _operation(
+            "/.well-known/jwks.json", "getKeys", "The public keys that access tokens are checked with", keys, _KEYS
+        ),
     ]
-    return routes if metrics is None else [*routes, _metrics_route(metrics)]
+    return operations if metrics is None else [*operations, _metrics_operation(metrics)]
 
 
-def _metrics_route(metrics: Metrics) -> Route:
+_OK = {"status": "ok"}
+_READY = {"status": "ok", "checks": {"records": "ok", "blobs": "ok"}}
+_KEYS = {
+    "keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "key_1", "x": "11qYAYKxCrfVS…"}]
+}
+
+
+def _operation(
+    path: str, id: str, summary: str, endpoint: Endpoint, example: object, *, faults: tuple[str, ...] = ()
+) -> Operation:
+    content = Content("application/json", {"type": "object"}, {"usual": example})
+    answers = (Answer(200, "So it is.", (content,)),)
+    return Operation("GET", path, id, summary, "Service", endpoint, answers, Access.ANYBODY, faults=faults)
+
+
+def _metrics_operation(metrics: Metrics) -> Operation:
     async def numbers(request: Request) -> Response:
         given = request.headers.get("authorization", "")
         if metrics.token is not None and not secrets.compare_digest(given.encode(), f"Bearer {metrics.token}".encode()):
@@ -80,7 +97,18 @@ def _metrics_route(metrics: Metrics) -> Route:
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
         return Response(await metrics.write(), headers={**headers, "content-type": metrics.content_type})
 
-    return Route("/metrics", numbers, methods=["GET"])
+    return Operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "The server's numbers, for Prometheus",
+        "Service",
+        numbers,
+        (Answer(200, "Prometheus' text format.", (Content("text/plain", {"type": "string"}),)),),
+        Access.ANYBODY,
+        notes="With `LIGHTERAGE_METRICS_TOKEN` set, that token has to be sent.",
+        faults=("unauthenticated",),
+    )
 
 
 def _json(content: object, *, cache: str = "no-store") -> Response:

@@ -7,11 +7,11 @@ from typing import Protocol
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.ids import FileId
 from domain.principal import Principal
-from rest.files import of_file
+from rest.contents import TokenQuery, of_file
+from rest.operations import Access, Operation, json_answer
 from rest.ranges import is_not_modified
 from rest.streaming import StreamResponse
 from services.manifests import PieceDigests
@@ -22,11 +22,34 @@ class Manifests(Protocol):
     async def manifest_by_token(self, token: str, file_id: FileId) -> PieceDigests: ...
 
 
-def manifest_routes(manifests: Manifests) -> list[Route]:
+def manifest_operation(manifests: Manifests) -> Operation:
+    """Make the operation of a file's manifest."""
+
     async def manifest(request: Request) -> Response:
         return _answer(request, await of_file(request, manifests.manifest, manifests.manifest_by_token))
 
-    return [Route("/api/v1/files/{id}/manifest", manifest, methods=["GET", "HEAD"])]
+    example = {
+        "file": "file_01kakc0f8sfxv8q7c3s3b2v4mn",
+        "size": 10,
+        "etag": "4b1f0c7e2a9d4d1c",
+        "sha256": None,
+        "algorithm": "sha-256",
+        "piece_size": 67108864,
+        "piece_count": 1,
+        "pieces": ["84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"],
+    }
+    return Operation(
+        "GET",
+        "/api/v1/files/{id}/manifest",
+        "getManifest",
+        "The SHA-256 of each piece of a file",
+        "Files",
+        manifest,
+        (json_answer(200, "Sent while it is computed.", {"type": "object"}, example, ETag="Of the manifest."),),
+        access=Access.OPTIONAL,
+        query=TokenQuery,
+        faults=("file_not_ready", "not_processed", "permission_denied"),
+    )
 
 
 def _answer(request: Request, found: PieceDigests) -> Response:

@@ -54,7 +54,3 @@ def page(title: str, text: str, *, status: int = 200, headers: dict[str, str] | 
         f"<title>{title}</title><h1>{title}</h1>{text}</html>\n"
     )
     return HTMLResponse(html, status, {**_HEADERS, **(headers or {})})
-
-
-def client_of(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"

@@ -1,6 +1,6 @@
 """Faults as HTTP answers: one table from code to status, RFC 9457 documents as bodies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 import orjson
@@ -54,6 +54,17 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "upload_locked": 423,
 }
 
+_OF_THE_FACE: Mapping[str, tuple[int, str, str]] = {
+    "bad_request": (400, "The request is not HTTP as it must be.", "Correct the request and send it again."),
+    "internal": (
+        500,
+        "something went wrong on the server",
+        "Try again; if it stays so, give the request id to the server's operator.",
+    ),
+    "request_idle": (408, "no byte of the body came for too long, or too few", "Send the request again, in one go."),
+}
+"""Faults that no service raises: status, what is wrong, what to do."""
+
 _NO_STORE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -72,6 +83,12 @@ def problem_response(error: LighterageError, *, request_id: str | None) -> Respo
     return Response(orjson.dumps(document), status, headers, CONTENT_TYPE)
 
 
+def idle_response(*, request_id: str | None) -> Response:
+    """Answer to a body that stopped coming."""
+    document = {**example_of("request_idle"), "request_id": request_id}
+    return Response(orjson.dumps(document), 408, _NO_STORE, CONTENT_TYPE)
+
+
 async def handle_fault(request: Request, error: Exception) -> Response:
     """Starlette's handler for LighterageError."""
     assert isinstance(error, LighterageError)
@@ -80,15 +97,7 @@ async def handle_fault(request: Request, error: Exception) -> Response:
 
 async def handle_crash(request: Request, _error: Exception) -> Response:
     """Starlette's handler for a mistake of ours. It raises the error on afterwards, and the door logs it."""
-    document = {
-        "type": "/problems/internal",
-        "title": "Internal",
-        "status": 500,
-        "detail": "something went wrong on the server",
-        "code": "internal",
-        "hint": "Try again; if it stays so, give the request id to the server's operator.",
-        "request_id": request.scope.get("lighterage.request_id"),
-    }
+    document = {**example_of("internal"), "request_id": request.scope.get("lighterage.request_id")}
     return Response(orjson.dumps(document), 500, _NO_STORE, CONTENT_TYPE)
 
 
@@ -112,3 +121,33 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
     }
     headers = {**_NO_STORE, **(error.headers or {})}
     return Response(orjson.dumps(document), error.status_code, headers, CONTENT_TYPE)
+
+
+def status_of(code: str) -> int:
+    """Give the status that a fault is told with, also one that no service knows of."""
+    return _OF_THE_FACE[code][0] if code in _OF_THE_FACE else STATUS_BY_CODE[code]
+
+
+def example_of(code: str) -> dict[str, object]:
+    """Give a problem document as a client would get it, for the documentation of the interface."""
+    detail, hint = _OF_THE_FACE[code][1:] if code in _OF_THE_FACE else _described(code)
+    return {
+        "type": f"/problems/{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status_of(code),
+        "detail": detail,
+        "code": code,
+        "hint": hint,
+        "request_id": "0f3a9c51d2e47b86",
+    }
+
+
+def _described(code: str) -> tuple[str, str]:
+    kind = next(one for one in _kinds(LighterageError) if getattr(one, "code", None) == code)
+    return (kind.__doc__ or "").strip().partition("\n")[0], kind.hint
+
+
+def _kinds(base: type[LighterageError]) -> Iterator[type[LighterageError]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from _kinds(one)

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.errors import InvalidValue, LighterageError
 from domain.file import Visibility, parse_name
@@ -23,7 +22,9 @@ from domain.problem import problem_document
 from domain.upload import NewUpload
 from rest.bodies import Field, as_object, count, flag, one_of, read_json, take, text
 from rest.callers import principal_of
-from rest.files import parse_file_id
+from rest.contents import parse_file_id
+from rest.documents import EXAMPLE_UUID
+from rest.operations import Answer, Content, Operation, json_answer, json_body
 from rest.problems import STATUS_BY_CODE
 from rest.streaming import StreamResponse
 from services.queries import End, Progress, Rows, Stats
@@ -61,8 +62,8 @@ class Saving(Protocol):
     ) -> SavedResult: ...
 
 
-def query_routes(queries: Queries, saving: Saving) -> list[Route]:
-    """Make the routes of SQL."""
+def query_operations(queries: Queries, saving: Saving) -> list[Operation]:
+    """Make the operations of SQL."""
 
     async def query(request: Request) -> Response:
         principal = principal_of(request)
@@ -87,10 +88,67 @@ def query_routes(queries: Queries, saving: Saving) -> list[Route]:
         location = f"/api/v1/files/{uuid_of(saved.file.id)}/content"
         return Response(content, 201, {"location": location, "cache-control": "no-store"}, "application/json")
 
-    return [
-        Route("/api/v1/files/{id}/query", query, methods=["POST"]),
-        Route("/api/v1/files/{id}/results", save, methods=["POST"]),
-    ]
+    asked = Operation(
+        "POST",
+        "/api/v1/files/{id}/query",
+        "queryFile",
+        "Run SQL over a file",
+        "Files",
+        query,
+        (
+            Answer(
+                200,
+                "The result, streamed. What the query took comes in trailer fields.",
+                (
+                    Content("text/csv", {"type": "string"}, {"csv": "name,price\nnorth,12\n"}),
+                    Content("application/x-ndjson", {"type": "string"}, {"json": '{"name":"north","price":12}\n'}),
+                ),
+            ),
+        ),
+        notes="The dialect is that of S3 Select: docs/reference/sql.md.",
+        body=json_body(
+            _QUERY_SCHEMA,
+            usual={"sql": "SELECT s.name, s.price FROM S3Object s WHERE CAST(s.price AS INT) > 10"},
+            ndjson={"sql": "SELECT * FROM S3Object s LIMIT 5", "output": {"format": "json"}},
+        ),
+        faults=_FAULTS,
+    )
+    kept = Operation(
+        "POST",
+        "/api/v1/files/{id}/results",
+        "saveQueryResult",
+        "Run SQL over a file and keep the result as a file",
+        "Files",
+        save,
+        (json_answer(201, "It is stored.", {"type": "object"}, _EXAMPLE_SAVED, Location="Where its bytes are."),),
+        body=json_body(
+            _SAVING_SCHEMA,
+            usual={"sql": "SELECT * FROM S3Object s LIMIT 5", "name": "five.csv", "visibility": "private"},
+        ),
+        faults=(*_FAULTS, "conflict", "quota_exceeded", "content_type_not_allowed", "store_full"),
+    )
+    return [asked, kept]
+
+
+_FAULTS = ("file_not_ready", "not_processed", "sql_invalid", "query_limit_exceeded", "rate_limited")
+_EXAMPLE_SAVED = {
+    "id": EXAMPLE_UUID,
+    "name": "five.csv",
+    "size": 96,
+    "content_type": "text/csv",
+    "sha256": None,
+    "status": "ready",
+    "visibility": "private",
+    "created_at": "2026-11-21T12:00:00Z",
+    "content": f"/api/v1/files/{EXAMPLE_UUID}/content",
+    "stats": {
+        "bytes_scanned": 2048,
+        "bytes_processed": 2048,
+        "bytes_returned": 96,
+        "rows_returned": 5,
+        "elapsed_ms": 9,
+    },
+}
 
 
 # ---- what is asked
@@ -134,6 +192,60 @@ def _new_file(given: dict[str, Any]) -> NewUpload:
     if "name" not in given:
         raise InvalidValue("name is missing: what the new file is to be called", path=("name",), reason="required")
     return NewUpload(**given)
+
+
+def _choice(names: type[Enum]) -> dict[str, object]:
+    return {"type": "string", "enum": [name.lower() for name in names.__members__]}
+
+
+_TEXT_SCHEMA = {"type": "string"}
+_QUERY_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["sql"],
+    "additionalProperties": False,
+    "properties": {
+        "sql": {"type": "string", "description": "The statement; the file is `S3Object`."},
+        "input": {
+            "type": "object",
+            "description": "How the file is read; left out, its type and its first bytes tell.",
+            "additionalProperties": False,
+            "properties": {
+                "format": _choice(Format),
+                "compression": _choice(Compression),
+                "header": _choice(Header),
+                **dict.fromkeys(("delimiter", "record_delimiter", "quote", "escape", "comment"), _TEXT_SCHEMA),
+                "allow_quoted_record_delimiter": {"type": "boolean"},
+                "scan_range": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {name: {"type": "integer", "minimum": 0} for name in _SCAN_RANGE},
+                },
+            },
+        },
+        "output": {
+            "type": "object",
+            "description": "How the result is written; as CSV with a header unless said otherwise.",
+            "additionalProperties": False,
+            "properties": {
+                "format": _choice(ResultFormat),
+                "header": {"type": "boolean"},
+                **dict.fromkeys(("delimiter", "record_delimiter", "quote", "escape"), _TEXT_SCHEMA),
+                "quote_fields": _choice(QuoteFields),
+            },
+        },
+    },
+}
+"""What `_QUERY` takes, told to readers; a test holds the two against each other."""
+
+_SAVING_SCHEMA: Mapping[str, Any] = {
+    **_QUERY_SCHEMA,
+    "required": ["sql", "name"],
+    "properties": {
+        "name": {"type": "string", "description": "What the new file is called."},
+        "visibility": _choice(Visibility),
+        **_QUERY_SCHEMA["properties"],
+    },
+}
 
 
 def parse_query(body: Mapping[str, object]) -> tuple[Select, ResultFormat, OutputFormat]:

@@ -22,7 +22,7 @@ from domain.principal import Principal
 from domain.tenant import Tenant
 from rest import eventstream
 from rest.bodies import read_body
-from rest.files import parse_file_id
+from rest.contents import parse_file_id
 from rest.selectxml import error_document, parse_request
 from rest.streaming import StreamResponse
 from services.queries import End, Progress, Stats

@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from domain.errors import LighterageError, LinkPasswordRequired
 from rest.bodies import read_json, take, text
-from rest.files import answer_content
-from rest.pages import client_of, fault_page, is_form, page, read_form
+from rest.callers import client_of
+from rest.contents import answer_content
+from rest.pages import fault_page, is_form, page, read_form
 from services.files import Content
 from services.shares import FileRequest, SharedFile
 

@@ -8,6 +8,7 @@ from services.files import FileService
 from services.keys import ApiKeyService
 from services.manifests import ManifestService
 from services.members import MemberService
+from services.posting import PostingService
 from services.processing import ProcessingService
 from services.queries import QueryService
 from services.registration import RegistrationService
@@ -29,6 +30,7 @@ class Services:
     registration: RegistrationService
     tenants: TenantService
     files: FileService
+    posting: PostingService
     manifests: ManifestService
     uploads: UploadService
     queries: QueryService

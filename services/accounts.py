@@ -63,7 +63,11 @@ class SessionRules:
 
 @dataclass(frozen=True, slots=True)
 class IssuedSession:
-    """What a log-in hands out. The refresh token is shown this once and kept only as a hash."""
+    """
+    What a log-in hands out. The refresh token is shown this once and kept only as a hash.
+
+    `expires_in`: seconds until `expires_at`.
+    """
 
     access_token: str
     expires_at: datetime
@@ -72,6 +76,7 @@ class IssuedSession:
     user: User
     tenant: Tenant | None
     principal: Principal
+    expires_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +312,23 @@ class AccountService:
             await self._revoke(session)
         await self._audit.record(AuditAction.LOGGED_OUT, session.user_id, detail="everywhere" if everywhere else None)
 
+    async def end_own_session(self, principal: Principal, *, everywhere: bool = False) -> None:
+        """
+        End the log-in behind the caller's token, or every one of theirs.
+
+        Raises:
+            PermissionDenied: The token is of no log-in: an API key, say, which is revoked instead.
+        """
+        if principal.user_id is None or principal.session_id is None:
+            raise PermissionDenied("only a log-in can be ended; an API key is revoked")
+        session = await self._session(principal.session_id)
+        if everywhere:
+            await self.end_sessions(principal.user_id)
+        elif session is not None:
+            await self._revoke(session)
+        detail = "everywhere" if everywhere else None
+        await self._audit.record(AuditAction.LOGGED_OUT, principal.user_id, detail=detail)
+
     async def end_sessions(self, user_id: UserId) -> None:
         """End every log-in of a user, as after a change of password."""
         for session in await self._sessions_of(user_id):
@@ -355,7 +377,16 @@ class AccountService:
         )
         role = await self._role(user_id, session.in_tenant)
         principal = Principal(user_id, session.in_tenant, role, ALL_SCOPES, session_id)
-        return IssuedSession(access_token, expires_at, refresh_token, session.expires_at, user, tenant, principal)
+        return IssuedSession(
+            access_token,
+            expires_at,
+            refresh_token,
+            session.expires_at,
+            user,
+            tenant,
+            principal,
+            expires_in=int(self._rules.access_lifetime.total_seconds()),
+        )
 
     async def _revoke(self, session: Session) -> None:
         while not session.is_revoked:

@@ -19,11 +19,14 @@ from domain.errors import (
     PermissionDenied,
     TokenExpired,
     TokenInvalid,
+    Unauthenticated,
 )
 from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged
 from domain.file import EVERYONE, FILES, File, FileStatus, MetadataEntry, Resource, Visibility, fold, parse_name
 from domain.ids import FileId, TenantId, UserId, is_id
 from domain.page import (
+    PAGE_SIZE_DEFAULT,
+    PAGE_SIZE_MAX,
     Comparison,
     Condition,
     Order,
@@ -41,8 +44,10 @@ from domain.page import (
 from domain.principal import Principal
 from domain.records import Add, Records, Save
 from services.finishing import file_event
+from services.opening import find_open_file, opening
 from services.waking import waking
 
+SKIPPED_MAX = 10_000  # files in front of a page that is asked for by number; each is read
 DELETE_MAX = 100  # files in one request
 DOWNLOAD_LIFETIME_MAX = timedelta(days=7)
 EVENTS_BATCH = 100
@@ -113,6 +118,17 @@ class FilePage:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberedPage:
+    """One page by its number, from 1 on. `count`: files on all pages together."""
+
+    files: list[File]
+    number: int
+    size: int
+    count: int
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FileChanges:
     """What is to be different; None clears what may be empty."""
 
@@ -175,6 +191,42 @@ class FileService:
         order = Order(query.order.field.value, query.order.descending)
         return FilePage(await self._files.list(tenant_id, where, order=order, page=request), query.order, scope)
 
+    async def list_numbered(
+        self, principal: Principal, query: FileQuery, *, page: int, page_size: int | None = None
+    ) -> NumberedPage:
+        """
+        Give one page by its number, for clients that know nothing better: what came before is stepped over.
+
+        Raises:
+            NotFound: There are not so many pages; the first is always there.
+            InvalidValue: The page is so far behind that a cursor has to be used.
+        """
+        size = page_size or PAGE_SIZE_DEFAULT
+        if not 0 < size <= PAGE_SIZE_MAX:
+            message = f"page_size must be from 1 to {PAGE_SIZE_MAX}"
+            raise InvalidValue(message, path=("page_size",), reason="out_of_range")
+        skipped = (page - 1) * size
+        if not 0 <= skipped <= SKIPPED_MAX:
+            message = f"page must be from 1 to {SKIPPED_MAX // size + 1} here; use cursors to go further"
+            raise InvalidValue(message, path=("page",), reason="out_of_range")
+        tenant_id = self._tenant_of(principal, query)
+        where = [*_conditions(query), *audience_conditions(principal)]
+        count = await self._files.count(tenant_id, where)
+        if skipped and skipped >= count:
+            raise NotFound("page")
+        order = Order(query.order.field.value, query.order.descending)
+        after: Position | None = None
+        while skipped > 0:
+            passed = await self._files.list(
+                tenant_id, where, order=order, page=PageRequest(min(skipped, PAGE_SIZE_MAX), after=after)
+            )
+            if not passed.items:
+                raise NotFound("page")
+            skipped -= len(passed.items)
+            after = Position(getattr(passed.items[-1], query.order.field.value), passed.items[-1].id)
+        found = await self._files.list(tenant_id, where, order=order, page=PageRequest(size, after=after))
+        return NumberedPage(found.items, page, size, count, has_next=found.has_next)
+
     async def count_files(self, principal: Principal, query: FileQuery) -> int:
         tenant_id = self._tenant_of(principal, query)
         return await self._files.count(tenant_id, [*_conditions(query), *audience_conditions(principal)])
@@ -183,6 +235,16 @@ class FileService:
         """Give one file, also from the trash; NotFound where it is not there or not for the caller."""
         return await self._find(principal, file_id, Action.READ_FILE)
 
+    async def get_numbered(self, principal: Principal, number: int) -> File:
+        """Give the file that has this number in the caller's tenant; one in the trash is not there."""
+        tenant_id = require(principal, Action.LIST_FILES)
+        found = await self._files.list(
+            tenant_id, [equals("number", number)], order=Order("number"), page=PageRequest(limit=1)
+        )
+        if not found.items or found.items[0].deleted_at is not None or not can_see(principal, found.items[0]):
+            raise NotFound("file")
+        return found.items[0]
+
     async def get_many(self, principal: Principal, ids: Sequence[FileId]) -> dict[FileId, File]:
         """Give those of these files that the caller may see."""
         tenant_id = require(principal, Action.LIST_FILES)
@@ -190,8 +252,14 @@ class FileService:
         return {file.id: file for file in found.values() if can_see(principal, file)}
 
     async def content(self, principal: Principal, file_id: FileId) -> Content:
-        """Give a file to read from."""
-        file = await self._find(principal, file_id, Action.READ_FILE)
+        """Give a file to read from: one of the caller's tenant, or an open one to whoever knows its id."""
+        try:
+            file = await self._find(principal, file_id, Action.READ_FILE)
+        except (NotFound, Unauthenticated) as fault:
+            try:
+                file = await find_open_file(self._records, file_id)
+            except NotFound:
+                raise fault from None
         return self._readable(file, inline=False)
 
     async def content_by_token(self, token: str, file_id: FileId) -> Content:
@@ -299,7 +367,11 @@ class FileService:
         changed = replace(file, updated_at=self._clock.now(), **changes)  # type: ignore[arg-type]
         event = file_event(replace(changed, revision=file.revision + 1), action, actor=principal)
         # Two who may see a file before and after need one event; who could see it before only is told nothing new.
-        await self._records.write(Save(FILES, changed, file.revision), Add(FILE_EVENTS, event, if_absent=True))
+        await self._records.write(
+            Save(FILES, changed, file.revision),
+            Add(FILE_EVENTS, event, if_absent=True),
+            *opening(changed, was_open=file.visibility.is_open),
+        )
         self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
         return replace(changed, revision=file.revision + 1)
 

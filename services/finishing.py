@@ -22,6 +22,7 @@ from domain.records import Add, Increment, Records, Save, Write
 from domain.tenant import TENANTS, USAGES
 from domain.upload import UPLOADS, Upload, UploadStatus
 from services.guests import Guests
+from services.opening import opening
 
 
 def file_event(file: File, action: FileEventAction, *, actor: Principal | None) -> FileEvent:
@@ -142,6 +143,7 @@ class Finisher:
                 },
                 once=f"{upload.id}.finish",
             ),
+            *opening(file),
             Save(UPLOADS, completed, recorded),
         ]
         if unsaved:

@@ -357,6 +357,27 @@ class UploadService:
                 active.recorded.set()
                 self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
 
+    async def finish_as(self, principal: Principal, upload_id: UploadId, new: NewUpload) -> Upload:
+        """Finish an upload with the bytes that it has, under what is known of it only now that they have come."""
+        holding = self._locks.hold(upload_id, on_contention=_ignore, patience_seconds=LOCK_PATIENCE_SECONDS)
+        async with holding as hold:
+            seen = await self._held(principal, upload_id, hold)
+            seen.accept(seen.offset, now=self._clock.now())
+            limits = await self._limits.get(seen.tenant_id)
+            upload = replace(
+                seen.declare_length(seen.offset, length_max=self._length_max(limits)),
+                name=new.name,
+                visibility=new.visibility,
+                resource=new.resource,
+                metadata=new.metadata,
+                sha256=new.sha256,
+                file_expires_at=new.file_expires_at,
+            )
+            moved = upload.advance(upload.writer, now=self._clock.now(), expires_at=upload.expires_at)
+            digest = self._digests.take(upload.id, offset=upload.offset)
+            sha256 = await digest.hexdigest() if digest is not None else None
+            return await self._finisher.finish(await self._save(moved, seen, limits), sha256=sha256)
+
     def _with_length(self, upload: Upload, command: AppendBytes, limits: Limits) -> Upload:
         """Take in the length that the request declares, and hold the body's own length against it."""
         length_max = self._length_max(limits)

@@ -57,7 +57,7 @@ async def test_range_brings_its_own_digest_where_wanted(anna, path, header, cont
 
 async def test_large_range_brings_no_digest(anna, path, monkeypatch):
     """It would have to be held, or read twice; the manifest is for that."""
-    monkeypatch.setattr("rest.files.CONTENT_DIGEST_BYTES_MAX", 2)
+    monkeypatch.setattr("rest.contents.CONTENT_DIGEST_BYTES_MAX", 2)
     answer = await get(anna, path, Range="bytes=3-5", Want_Content_Digest="sha-256=1")
 
     assert (206, b"345") == (answer.status_code, answer.content)

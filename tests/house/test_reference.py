@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.reference import PAGES, error_classes, face_tables, written
+from tests.support.reference import PAGES, WHOLE, error_classes, face_tables, written
 from tests.support.sources import ROOT, read
 
 # Faults of a face itself never reach another one.
@@ -13,7 +13,7 @@ OF_UPLOADS_ONLY = frozenset(
 )
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *WHOLE])
 def test_table_is_of_today(path):
     """`make reference` writes it again."""
 

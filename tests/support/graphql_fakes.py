@@ -134,7 +134,7 @@ class FakeAccounts:
     def _issue(self, name: str) -> IssuedSession:
         who, tenant, _ = ROLES[name]
         later = NOW + timedelta(minutes=15)
-        return IssuedSession(name, later, f"refresh {name}", later, who, tenant, principal(name))
+        return IssuedSession(name, later, f"refresh {name}", later, who, tenant, principal(name), expires_in=900)
 
     async def refresh(self, refresh_token: str, *, client: str, tenant_id: TenantId | None = None) -> IssuedSession:
         name = refresh_token.removeprefix("refresh ")

@@ -13,6 +13,7 @@ from typing import Any
 import typer.main
 
 from domain.errors import LighterageError
+from tests.support import openapi
 from tests.support.sources import ROOT, modules, read
 
 FACES = {
@@ -113,9 +114,14 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_table,
 }
 
+WHOLE: dict[str, Callable[[], str]] = {"docs/reference/openapi.json": openapi.text}
+"""Files that are made as a whole."""
+
 
 def written(path: str) -> str:
     """Give a page as it should be: its own words around the table of today."""
+    if path in WHOLE:
+        return WHOLE[path]()
     before, _, rest = read(path).partition(BEGIN)
     _, end, after = rest.partition(END)
     assert end, f"{path} has no place for its table: {BEGIN} and {END}"
@@ -124,8 +130,8 @@ def written(path: str) -> str:
 
 def main() -> None:
     """Write every table again."""
-    for path in PAGES:
-        if (ROOT / path).exists():
+    for path in [*PAGES, *WHOLE]:
+        if path in WHOLE or (ROOT / path).exists():
             (ROOT / path).write_text(written(path))
 
 

@@ -6,7 +6,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from rest.graphiql import POLICY, graphiql_routes
+from rest.built import POLICY
+from rest.graphiql import graphiql_routes
 
 
 @pytest.fixture
