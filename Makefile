@@ -68,8 +68,8 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 
 .PHONY: lint-files
 lint-files: $(LINT_STAMP) ## Check scripts, container files and workflows
-	$(LINT)/shellcheck .ci/run tests/clients/curl.sh
-	$(LINT)/hadolint --failure-threshold style Dockerfile
+	$(LINT)/shellcheck .ci/run .ci/image deploy/ec2/user-data.sh tests/clients/curl.sh
+	$(LINT)/hadolint --failure-threshold style Dockerfile web/Dockerfile
 	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 .PHONY: format
@@ -100,6 +100,14 @@ benchmarks/peers/node_modules/.stamp: benchmarks/peers/package-lock.json
 .PHONY: image
 image: ## Build the container image (docker, or BUILDER=buildah); ARGS='--build-arg BASE=…' for another base
 	$(BUILDER) build -t lighterage $(ARGS) .
+
+.PHONY: tf-apply
+tf-apply: $(DEV_STAMP) .tools/moto/bin/moto_server ## Apply Terraform's module `core` to a stand-in for AWS on this machine
+	$(BIN)/python -m tests.support.terraform
+
+.tools/moto/bin/moto_server:
+	$(PYTHON) -m venv .tools/moto
+	.tools/moto/bin/python -m pip install -q --disable-pip-version-check 'moto[server]>=5.1,<6'
 
 .PHONY: reference
 reference: $(DEV_STAMP) ## Write the tables of docs/reference again

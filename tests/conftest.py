@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-NOT_INSTALLABLE = ("needs Docker",)
+NOT_INSTALLABLE = ("needs Docker", "needs terraform", "needs an image")
 """How the reasons of those skips begin that no installation cures; all others are faults where CI is set."""
 
 
