@@ -8,6 +8,7 @@ from lighterage.settings import Settings
 from rest.contents import content_operation
 from rest.files import file_operations
 from rest.incoming import IncomingBody, OpenBody, Receiver
+from rest.jobs import job_operations
 from rest.manifests import manifest_operation
 from rest.numbered import numbered_operations
 from rest.openapi import openapi_operation
@@ -46,6 +47,7 @@ def rest_operations(
             stopping=stopping,
         ),
         *numbered_operations(services.files, receiver),
+        *job_operations(services.processing),
         *health,
     ]
     return [*operations, openapi_operation(operations)]

@@ -14,6 +14,7 @@ import strawberry
 from domain.errors import NotFound
 from domain.file import File
 from domain.ids import FileId, TenantId, UserId
+from domain.job import Job
 from domain.principal import Principal
 from domain.share import ShareLink
 from domain.tenant import Membership, Tenant, Usage
@@ -44,6 +45,7 @@ class _Loaders:
     users: Loader[UserId, User]
     files: Loader[FileId, File]
     tenants: Loader[TenantId, Tenant]
+    jobs: Loader[FileId, list[Job]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class RequestContext:
     def _loaders(self) -> _Loaders:
         # Made when first asked for: thousands of subscriptions hold a context that never loads anything itself.
         if not self._made:
-            self._made.append(_Loaders(Loader(self._load_users), Loader(self._load_files), Loader(self._load_tenants)))
+            users, files, tenants = Loader(self._load_users), Loader(self._load_files), Loader(self._load_tenants)
+            self._made.append(_Loaders(users, files, tenants, Loader(self._load_jobs)))
         return self._made[0]
 
     @property
@@ -128,6 +131,9 @@ class RequestContext:
     def share_url(self, link: ShareLink) -> str:
         return self.as_reached(self.services.shares.url_of(link))
 
+    async def jobs(self, file: File) -> Sequence[Job]:
+        return await self._loaders.jobs.load(file.id) or []
+
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
         files = self.services.files
         url = await files.download_url(self.principal, file, ttl_seconds=ttl_seconds, inline=inline)
@@ -155,6 +161,9 @@ class RequestContext:
 
     async def _load_users(self, ids: list[UserId]) -> dict[UserId, User]:
         return await self.services.accounts.get_users(self.principal, ids)
+
+    async def _load_jobs(self, ids: list[FileId]) -> dict[FileId, list[Job]]:
+        return await self.services.processing.of_files(self.principal, ids)
 
     async def _load_files(self, ids: list[FileId]) -> dict[FileId, File]:
         return await self.services.files.get_many(self.principal, ids)

@@ -6,11 +6,12 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import NotFound
-from domain.ids import ApiKeyId, FileId, ShareLinkId, TenantId, UploadId, UserId, is_id
+from domain.ids import ApiKeyId, FileId, JobId, ShareLinkId, TenantId, UploadId, UserId, is_id
 from resolvers.context import Info, RequestContext
 from resolvers.ids import check_count
 from schema.accounts import Tenant, User
 from schema.files import File
+from schema.jobs import ProcessingJob
 from schema.keys import ApiKey
 from schema.node import Node
 from schema.shares import ShareLink
@@ -43,6 +44,8 @@ async def find_node(context: RequestContext, id: str) -> Node | None:
             return ApiKey.from_domain(await context.services.keys.get(context.principal, ApiKeyId(id)))
         if is_id(id, "link"):
             return ShareLink.from_domain(await context.services.shares.get(context.principal, ShareLinkId(id)))
+        if is_id(id, "job"):
+            return ProcessingJob.from_domain(await context.services.processing.get(context.principal, JobId(id)))
         if is_id(id, "tenant"):
             return Tenant.from_domain(await context.get_tenant(TenantId(id)))
     except NotFound:

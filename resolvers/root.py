@@ -19,6 +19,7 @@ from resolvers.accounts import (
     viewer,
 )
 from resolvers.files import delete_files, file_events, get_file, list_files, restore_files, update_file
+from resolvers.jobs import retry_processing
 from resolvers.keys import create_api_key, list_api_keys, revoke_api_key
 from resolvers.members import (
     accept_invitation,
@@ -49,6 +50,7 @@ from schema.accounts import (
 from schema.directives import Auth, Cost
 from schema.enums import Scope, TenantRole
 from schema.files import DeleteFilesPayload, File, RestoreFilesPayload, UpdateFilePayload
+from schema.jobs import ProcessingJob, RetryProcessingPayload
 from schema.keys import ApiKey, CreateApiKeyPayload, RevokeApiKeyPayload
 from schema.members import (
     AcceptInvitationPayload,
@@ -229,6 +231,9 @@ class Mutation:
     restore_files: RestoreFilesPayload | None = strawberry.field(
         resolver=restore_files, description="Out of the trash.", directives=[WRITE, Cost(weight=10)]
     )
+    retry_processing: RetryProcessingPayload | None = strawberry.field(
+        resolver=retry_processing, description="Queues failed jobs again.", directives=[WRITE, Cost(weight=10)]
+    )
     create_share_link: CreateShareLinkPayload | None = strawberry.field(
         resolver=create_share_link, description="A link for guests.", directives=[SHARE, Cost(weight=10)]
     )
@@ -265,7 +270,7 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[File, Upload, Tenant, User, ApiKey, ShareLink],
+        types=[File, Upload, Tenant, User, ApiKey, ShareLink, ProcessingJob],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

@@ -12,6 +12,7 @@ import strawberry
 
 from domain.file import File
 from domain.ids import FileId, TenantId, UserId
+from domain.job import Job
 from domain.principal import Principal
 from domain.share import ShareLink
 from domain.tenant import Membership, Tenant, Usage
@@ -68,6 +69,10 @@ class Context(Protocol):
     async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None: ...
 
     async def sql_schema(self, file: File) -> SqlSchema | None: ...
+
+    async def jobs(self, file: File) -> Sequence[Job]:
+        """Give the jobs of a file; asked for one by one, fetched together."""
+        ...
 
     def upload_url(self, upload: Upload) -> str: ...
 

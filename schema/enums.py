@@ -59,6 +59,15 @@ class UploadStatus(Enum):
     FAILED = enum_value("failed", description="The bytes did not become a file.")
 
 
+@strawberry.enum(description="Where a job stands.")
+class JobStatus(Enum):
+    QUEUED = enum_value("queued", description="It waits, for the first time or to be tried again.")
+    RUNNING = enum_value("running", description="Somebody works on it.")
+    SUCCEEDED = enum_value("succeeded", description="It is done.")
+    FAILED = enum_value("failed", description="It was tried often enough, or cannot be done.")
+    CANCELLED = enum_value("cancelled", description="Its file went away.")
+
+
 @strawberry.enum(description="What files can be ordered by.")
 class FileOrderField(Enum):
     CREATED_AT = enum_value("created_at", description="When it was uploaded.")

@@ -23,6 +23,7 @@ from schema.enums import (
 )
 from schema.errors import UserError
 from schema.fields import computed
+from schema.jobs import ProcessingJob
 from schema.node import Node
 from schema.pagination import Connection
 from schema.queries import SqlSchema
@@ -98,6 +99,10 @@ class File(Node):
     )
     async def sql_schema(self, info: Info) -> SqlSchema | None:
         return await info.context.sql_schema(self.record)
+
+    @computed(description="What is done with it beside keeping it, oldest first.", directives=[Cost(list_size=5)])
+    async def jobs(self, info: Info) -> list[ProcessingJob]:
+        return [ProcessingJob.from_domain(job) for job in await info.context.jobs(self.record)]
 
     @computed(
         description="Links for guests to it that you made, newest first; to an admin all of them.",

@@ -18,7 +18,7 @@ from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, JobId, TenantId, is_id
 from domain.job import JOBS, Job, JobQueue, JobStatus, status_of
-from domain.page import Order, PageRequest, below, equals
+from domain.page import PAGE_SIZE_MAX, Order, PageRequest, Position, below, equals, one_of
 from domain.principal import Principal
 from domain.records import Add, Records, Save, Write
 from services.finishing import file_event
@@ -200,6 +200,35 @@ class ProcessingService:
         self._processor = processor
         self._bus = bus
         self._clock = clock
+
+    async def get(self, principal: Principal, job_id: JobId) -> Job:
+        """Give one job of a file that the caller may see."""
+        tenant_id = require(principal, Action.LIST_FILES)
+        if not is_id(job_id, "job"):
+            raise NotFound("job")
+        job = await self._jobs.get(tenant_id, job_id)
+        file = (await self._files.get_many(tenant_id, [job.file_id])).get(job.file_id)
+        if file is None or not can_see(principal, file):
+            raise NotFound("job")
+        require(principal, Action.READ_FILE, file)
+        return job
+
+    async def of_files(self, principal: Principal, file_ids: Sequence[FileId]) -> dict[FileId, list[Job]]:
+        """Give the jobs of those of these files that the caller may see, the oldest first; at most 100 files."""
+        tenant_id = require(principal, Action.LIST_FILES)
+        files = await self._files.get_many(tenant_id, list(file_ids))
+        found: dict[FileId, list[Job]] = {file.id: [] for file in files.values() if can_see(principal, file)}
+        where = [one_of("file_id", tuple(found))]
+        after: Position | None = None
+        while found:
+            request = PageRequest(limit=PAGE_SIZE_MAX, after=after)
+            page = await self._jobs.list(tenant_id, where, order=Order("queued_at"), page=request)
+            for job in page.items:
+                found[job.file_id].append(job)
+            if not page.has_next:
+                break
+            after = Position(page.items[-1].queued_at, page.items[-1].id)
+        return found
 
     async def of_file(self, principal: Principal, file: File) -> list[Job]:
         """Give the jobs of a file that the caller may see, the oldest first."""

@@ -86,6 +86,35 @@ async def test_tenants_see_nothing_of_each_other(world, anna, bert):
     assert [] == (await world.product.services.files.list_files(bert.principal, FileQuery())).page.items
 
 
+async def test_jobs_of_files_are_seen_and_tried_again(world, anna, bert):
+    """A map waits; its job fails, which its list says; then it is queued again. All jobs of a list are one look."""
+    jobs = "{ files(first: 5) { nodes { id status jobs { id kind status attempt error result queuedAt } } } }"
+    retry = """mutation ($input: RetryProcessingInput!) {
+      retryProcessing(input: $input) { jobs { kind status } userErrors { code path } } }"""
+    await anna.upload(b"dragons", collection="maps")
+    await anna.upload(b"no dragons")
+    processor = world.product.processing.processor
+    job, file = await processor.receive()
+    await processor.reject(job, job.lease_id, "no tiles", may_retry=False)
+    plain, failed = (await ask(world, jobs, anna.session.access_token))["data"]["files"]["nodes"]
+    node = await ask(world, "query ($id: ID!) { node(id: $id) { id } }", anna.session.access_token, id=job.id)
+    foreign = await ask(world, "query ($id: ID!) { node(id: $id) { id } }", bert.session.access_token, id=job.id)
+    strange = await ask(world, retry, bert.session.access_token, input={"fileId": file.id})
+    queued = await ask(world, retry, anna.session.access_token, input={"fileId": file.id, "kind": "process"})
+
+    if plain["id"] == file.id:
+        plain, failed = failed, plain
+    assert [] == plain["jobs"]
+    (one,) = failed["jobs"]
+    assert ("FAILED", "process", "FAILED", 1, "no tiles", None) == (
+        failed["status"],
+        *(one[name] for name in ("kind", "status", "attempt", "error", "result")),
+    )
+    assert (job.id, None) == (node["data"]["node"]["id"], foreign["data"]["node"])
+    assert [{"code": "NOT_FOUND", "path": ["fileId"]}] == strange["data"]["retryProcessing"]["userErrors"]
+    assert [{"kind": "process", "status": "QUEUED"}] == queued["data"]["retryProcessing"]["jobs"]
+
+
 async def test_wrong_log_in_is_a_user_error(world):
     """And no stack trace; half a surrogate pair is only a wrong password."""
     for password in ("wrong password", "\ud800"):

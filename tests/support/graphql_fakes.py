@@ -37,6 +37,7 @@ from domain.ids import (
     new_upload_id,
     new_user_id,
 )
+from domain.job import Job, jobs_of
 from domain.page import Page, page_request
 from domain.principal import ALL_SCOPES, Principal, Scope
 from domain.share import ShareLink, ShareLinkKind
@@ -456,6 +457,19 @@ class FakeShares:
         return SharePage(Page(found, has_next=False, has_previous=False), "links")
 
 
+class FakeProcessing:
+    """Every file was scanned."""
+
+    async def of_files(self, caller: Principal, file_ids: Sequence[FileId]) -> dict[FileId, list[Job]]:
+        require(caller, Action.LIST_FILES)
+        return {one: [self._job(one)] for one in file_ids}
+
+    def _job(self, file_id: FileId) -> Job:
+        (job,) = jobs_of(["scan!"], file_id=file_id, tenant_id=ACME.id, content_type="text/csv", now=NOW)
+        done = job.lease("lease", now=NOW, until=NOW).succeed({"verdict": "clean"}, quarantines=False, now=NOW)
+        return replace(done, progress=0.5)
+
+
 class Fakes:
     """All of them, under the names that the services have."""
 
@@ -467,3 +481,4 @@ class Fakes:
         self.uploads = FakeUploads()
         self.queries = FakeQueries()
         self.shares = FakeShares()
+        self.processing = FakeProcessing()

@@ -135,7 +135,8 @@ async def test_variables_that_do_not_fit_are_the_callers_fault(engine: Engine) -
 EVERYTHING = (
     "subscription { fileEvents { cursor action at fileId actor { id username email name emailVerifiedAt createdAt }"
     " file { id name contentType size sha256 status visibility resource { type id } metadata { key value } createdAt"
-    " updatedAt expiresAt deletedAt version downloadUrl sqlSchema { format columns { name } }"
+    " updatedAt expiresAt deletedAt version downloadUrl jobs { kind status attempt progress error result queuedAt }"
+    " sqlSchema { format columns { name } }"
     " tenant { id slug name createdAt usage { fileCount } limits { trashRetentionDays }"
     " members { nodes { role joinedAt user { id } } } }"
     " uploadedBy { id } } } }"

@@ -29,6 +29,11 @@ def test_table_of_errors_is_whole():
     others |= {
         "clock_skewed",
         "signature_invalid",
+        "account_disabled",
+        "file_deleted",
+        "link_exhausted",
+        "link_expired",
+        "link_password_required",
         "not_processed",
         "lease_lost",
         "scanner_unavailable",
