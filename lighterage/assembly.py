@@ -39,6 +39,7 @@ from domain.job import JOBS, parse_rules
 from domain.lock import LEASES, LockManager
 from domain.mail import Mail
 from domain.manifest import MANIFESTS
+from domain.profile import PROFILES
 from domain.rate import parse_rate
 from domain.records import Kind, Records
 from domain.share import SHARE_LINKS
@@ -48,6 +49,7 @@ from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
+from lighterage.directory import open_directory
 from lighterage.facade import rest_operations
 from lighterage.gauges import build_exposition
 from lighterage.metrics import CONTENT_TYPE, Meters
@@ -113,6 +115,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     UPLOADS,
     FILES,
     OPEN_FILES,
+    PROFILES,
     FILE_EVENTS,
     MANIFESTS,
     SHARE_LINKS,
@@ -291,6 +294,7 @@ async def open_product(
                 ),
             ),
             files=files,
+            directory=await open_directory(stack, settings, records, blobs, clock, public_url=public_url),
             posting=PostingService(records=records, uploads=uploads),
             manifests=ManifestService(records=records, files=files),
             tenants=TenantService(records=records, audit=audit),

@@ -6,10 +6,13 @@ from typing import Any
 
 from lighterage.settings import Settings
 from rest.contents import content_operation
+from rest.directory import directory_operations
 from rest.files import file_operations
 from rest.incoming import IncomingBody, OpenBody, Receiver
 from rest.jobs import job_operations
+from rest.links import link_operations
 from rest.manifests import manifest_operation
+from rest.maps import map_operations
 from rest.numbered import numbered_operations
 from rest.openapi import openapi_operation
 from rest.operations import Operation
@@ -30,7 +33,8 @@ def rest_operations(
     stopping: asyncio.Event,
 ) -> list[Operation]:
     """Give every operation of the REST face, in the order in which they are documented."""
-    receiver = Receiver(services.posting, body_opener(settings))
+    open_body = body_opener(settings)
+    receiver = Receiver(services.posting, open_body)
     operations = [
         *registration_operations(services.registration),
         *session_operations(services.accounts),
@@ -38,6 +42,7 @@ def rest_operations(
         content_operation(services.files),
         manifest_operation(services.manifests),
         *query_operations(services.queries, services.saving),
+        *link_operations(services.shares, services.files),
         *transfer_operations(
             services.uploads,
             services.tenants,
@@ -48,6 +53,8 @@ def rest_operations(
         ),
         *numbered_operations(services.files, receiver),
         *job_operations(services.processing),
+        *map_operations(services.files, receiver),
+        *directory_operations(services.directory, open_body),
         *health,
     ]
     return [*operations, openapi_operation(operations)]

@@ -262,6 +262,23 @@ class Settings(BaseModel):
     )
     image_pixels_max: int = _setting(64_000_000, "Pixels of a picture that is read.", ge=1, le=2**28)
 
+    open_users: bool = _setting(
+        False,
+        "Everybody may read `/users` and add to it, and there is one directory; else each tenant has its own.",
+        names=("OPEN_USERS",),
+    )
+    users_table: str | None = _setting(
+        None, "Keep the directory in this table of DynamoDB, whose key is `email`; needs `LIGHTERAGE_OPEN_USERS`."
+    )
+    dynamodb_endpoint: HttpAddress | None = _setting(
+        None, "Address of another server than AWS's.", names=("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL")
+    )
+    avatar_url: str | None = _setting(
+        None,
+        "Addresses of avatars, as `https://{bucket}.s3.{region}.amazonaws.com/{key}` or with `{name}`. Not set: that, "
+        "for a bucket at AWS, whose policy must let the world read `avatars/`; else this server's.",
+    )
+
     sign_up: bool = _setting(True, "Strangers may make accounts, each with a tenant of their own.")
     tenant_bytes_max: int | None = _setting(
         None, "Quota, in bytes, of each tenant that a sign-up makes. Not set: none.", ge=0, le=2**63 - 1
@@ -390,6 +407,8 @@ def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]
         problems.append(f"{error}.")
     if (settings.oidc_issuer is None) != (settings.oidc_audience is None):
         problems.append("LIGHTERAGE_OIDC_ISSUER and LIGHTERAGE_OIDC_AUDIENCE go together: set both or neither.")
+    if settings.users_table is not None and not settings.open_users:
+        problems.append("LIGHTERAGE_USERS_TABLE has one directory for all: set LIGHTERAGE_OPEN_USERS too.")
     if (settings.smtp_username is None) != (settings.smtp_password is None):
         problems.append("LIGHTERAGE_SMTP_USERNAME and LIGHTERAGE_SMTP_PASSWORD go together: set both or neither.")
     if sources.get("s3_endpoint") == PREFIX + "S3_ENDPOINT" and settings.s3_bucket is None:

@@ -115,6 +115,7 @@ class FileDocument(TypedDict):
     key: str
     resource: str | None
     resource_id: str | None
+    collection: str | None
     metadata: dict[str, str]
     version: int
     created_at: datetime
@@ -152,6 +153,7 @@ EXAMPLE_FILE = {
     "key": f"anna@example.org/{EXAMPLE_UUID}/sales_2026.csv",
     "resource": "product",
     "resource_id": "1",
+    "collection": None,
     "metadata": {"season": "winter"},
     "version": 1,
     "created_at": "2026-11-21T12:00:00Z",
@@ -179,6 +181,7 @@ def document_of(file: File) -> FileDocument:
         "key": file.key,
         "resource": file.resource_type,
         "resource_id": file.resource_id,
+        "collection": file.collection,
         "metadata": {entry.key: entry.value for entry in file.metadata},
         "version": file.revision,
         "created_at": file.created_at,

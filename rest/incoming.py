@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from domain.content import parse_media_type
 from domain.errors import InvalidValue, LighterageError
 from domain.file import File, Resource, Visibility, parse_metadata, parse_name, parse_resource
+from domain.job import parse_collection
 from domain.metadata import parse_sha256
 from domain.principal import Principal
 from domain.upload import Body, BodyEnd, NewUpload
@@ -71,6 +72,7 @@ class FileFields(Given):
     resource_id: Annotated[str | None, Field(description="Which of them.", examples=["1"])] = None
     metadata: Annotated[Json[dict[str, str]] | None, Field(description="A JSON object of texts.")] = None
     expires_at: Annotated[Moment | None, Field(description="When it is to be gone.")] = None
+    collection: Annotated[str | None, Field(description="Kind of files; rules of processing go by it.")] = None
     sha256: Annotated[str | None, Field(description="Of all its bytes, in hex; others are refused.")] = None
 
 
@@ -126,7 +128,7 @@ class Receiver:
         except BaseException:
             body.close()
             raise
-        return _Closing(response, body)
+        return ClosingResponse(response, body)
 
     async def _answer(
         self,
@@ -192,6 +194,7 @@ def _new_upload(
         sha256=parse_sha256(fields.sha256) if fields.sha256 else None,
         file_expires_at=fields.expires_at,
         idempotency_key=key,
+        collection=parse_collection(fields.collection) if fields.collection else None,
     )
 
 
@@ -222,7 +225,7 @@ def _filename_of(disposition: str) -> str | None:
     return match[2].strip('"').replace('\\"', '"')
 
 
-class _Closing(Response):
+class ClosingResponse(Response):
     """An answer to a request whose body may not be read to its end: then the connection has to close behind it."""
 
     def __init__(self, response: Response, body: IncomingBody) -> None:

@@ -48,6 +48,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[Mapping[str, Any], str, Any]] = {
     "number": ({"type": "integer", "minimum": 0}, "The file's number within the tenant.", 2),
     "resource": ({"type": "string", "maxLength": 128}, "Kind of thing in your own system, as `product`.", "product"),
     "resource_id": ({"type": "string", "maxLength": 128}, "Which of them.", "1"),
+    "link": ({"type": "string", "maxLength": 64}, "The link's id.", "link_01kakc0f8sfxv8q7c3s3b2v4mn"),
     "name": ({"type": "string", "maxLength": 64}, "Name of the picture, as `avatar_url` has it.", "5f0c.webp"),
 }
 _PROBLEM_SCHEMA: Mapping[str, Any] = {

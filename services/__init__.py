@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.accounts import AccountService
 from services.audit import AuditLog
+from services.directory import DirectoryService
 from services.files import FileService
 from services.keys import ApiKeyService
 from services.manifests import ManifestService
@@ -31,6 +32,7 @@ class Services:
     tenants: TenantService
     files: FileService
     posting: PostingService
+    directory: DirectoryService
     manifests: ManifestService
     uploads: UploadService
     queries: QueryService

@@ -1,0 +1,1 @@
+"""Where the profiles of the directory are kept: domain.profile.Directory."""
