@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import OKPAlgorithm
 
+from auth.receipts import write_receipt
 from domain.clock import Clock
 from domain.errors import TokenExpired, TokenInvalid
+from domain.file import File
 from domain.ids import FileId, SessionId, ShareLinkId, TenantId, UploadId, UserId
 from domain.principal import Scope
 from domain.user import SigningKey
@@ -120,6 +122,10 @@ class TokenService:
         if self._clock.now().timestamp() >= expires_at:
             raise TokenExpired("the token has expired")
         return claims
+
+    def sign_receipt(self, file: File, *, issuer: str) -> str:
+        """Make the receipt of a file whose digest is known."""
+        return write_receipt(file, issuer=issuer, private_key=self._private, key_id=self._key_id)
 
     def issue_access(
         self,

@@ -85,6 +85,7 @@ from services.manifests import ManifestService
 from services.members import MemberService
 from services.posting import PostingService
 from services.queries import QueryService
+from services.receipts import ReceiptService
 from services.registration import RegistrationRules, RegistrationService
 from services.saving import SavingService
 from services.settling import UsageSettler
@@ -315,6 +316,7 @@ async def open_product(
                 length_max=settings.file_size_max,
             ),
             processing=processing.service,
+            receipts=ReceiptService(files=files, tokens=tokens, issuer=public_url),
             signing=SigningService(keys=accounts, clock=clock),
         )
         maintenance = MaintenanceService(

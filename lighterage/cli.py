@@ -6,7 +6,7 @@ Each command imports what it runs: one that only asks a server need not load the
 
 import typer
 
-from lighterage.commands import jobs, people, serving, transfers
+from lighterage.commands import jobs, people, receipts, serving, transfers
 
 app = typer.Typer(
     name="lighterage",
@@ -28,6 +28,7 @@ for command in (
     transfers.token,
     transfers.upload,
     transfers.query,
+    receipts.verify,
     serving.version,
 ):
     app.command()(command)

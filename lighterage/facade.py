@@ -17,6 +17,7 @@ from rest.numbered import numbered_operations
 from rest.openapi import openapi_operation
 from rest.operations import Operation
 from rest.queries import query_operations
+from rest.receipts import receipt_operation
 from rest.sessions import registration_operations, session_operations
 from rest.transfers import transfer_operations
 from services import Services
@@ -41,6 +42,7 @@ def rest_operations(
         *file_operations(services.files, receiver),
         content_operation(services.files),
         manifest_operation(services.manifests),
+        receipt_operation(services.receipts),
         *query_operations(services.queries, services.saving),
         *link_operations(services.shares, services.files),
         *transfer_operations(

@@ -12,6 +12,7 @@ from services.members import MemberService
 from services.posting import PostingService
 from services.processing import ProcessingService
 from services.queries import QueryService
+from services.receipts import ReceiptService
 from services.registration import RegistrationService
 from services.saving import SavingService
 from services.shares import ShareService
@@ -38,5 +39,6 @@ class Services:
     queries: QueryService
     shares: ShareService
     processing: ProcessingService
+    receipts: ReceiptService
     saving: SavingService
     signing: SigningService
