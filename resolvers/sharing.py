@@ -42,7 +42,7 @@ class SharedAnswers:
             task = asyncio.create_task(_encoded(work_out))
             self._tasks[key] = task, now
             return await asyncio.shield(task)
-        answer = await asyncio.shield(known[0])
+        answer = known[0].result() if known[0].done() else await asyncio.shield(known[0])
         return answer if isinstance(answer, orjson.Fragment) else await work_out()
 
     def _forget(self, now: float) -> None:

@@ -44,6 +44,7 @@ from domain.page import (
 from domain.principal import Principal
 from domain.records import Add, Records, Save
 from services.finishing import file_event
+from services.joining import Joined
 from services.opening import find_open_file, opening
 from services.waking import waking
 
@@ -171,6 +172,9 @@ class FileService:
         self._tokens = tokens
         self._clock = clock
         self._public_url = public_url
+        # A thousand who watch one tenant wake at the same moment and ask the same.
+        self._next_events = Joined(self._read_events)
+        self._files_now = Joined(self._read_file)
 
     # ---- read
 
@@ -400,12 +404,12 @@ class FileService:
         async with waking(self._bus.listen(tenant_id)) as wait:
             position = await self._start(tenant_id, after)
             while True:
-                batch = await self._next_events(tenant_id, position)
-                for event in batch:
-                    position = Position(event.number, event.id)
+                batch = await self._next_events.get((tenant_id, position))
+                for cursor, event in batch:
+                    position = _position(event)
                     if wanted.holds(event):
-                        yield _cursor(tenant_id, position), event, await self._present(principal, event)
-                if not batch:
+                        yield cursor, event, await self._present(principal, event)
+                if len(batch) < EVENTS_BATCH:
                     await wait(EVENTS_POLL_SECONDS)
 
     async def _start(self, tenant_id: TenantId, after: str | None) -> Position | None:
@@ -419,13 +423,20 @@ class FileService:
             raise CursorTooOld
         return position
 
-    async def _next_events(self, tenant_id: TenantId, position: Position | None) -> list[FileEvent]:
+    async def _read_events(self, after: tuple[TenantId, Position | None]) -> list[tuple[str, FileEvent]]:
+        tenant_id, position = after
         page = PageRequest(limit=EVENTS_BATCH, after=position)
-        return (await self._events.list(tenant_id, order=Order("number"), page=page)).items
+        found = (await self._events.list(tenant_id, order=Order("number"), page=page)).items
+        return [(_cursor(tenant_id, _position(event)), event) for event in found]
 
     async def _present(self, principal: Principal, event: FileEvent) -> File | None:
-        found = await self.get_many(principal, [event.file_id])
-        return found.get(event.file_id)
+        tenant_id = require(principal, Action.LIST_FILES)
+        file = await self._files_now.get((tenant_id, event.file_id))
+        return file if file is not None and can_see(principal, file) else None
+
+    async def _read_file(self, key: tuple[TenantId, FileId]) -> File | None:
+        tenant_id, file_id = key
+        return (await self._files.get_many(tenant_id, [file_id])).get(file_id)
 
     # ---- helpers
 

@@ -16,18 +16,26 @@ async def waking(signals: AsyncGenerator[Signal, None]) -> AsyncGenerator[Wait, 
 
     A signal that comes between two waits ends the second at once. The signals are closed at the end.
     """
-    async with aclosing(signals):
-        coming: asyncio.Task[Signal] = asyncio.ensure_future(anext(signals))
+    came = asyncio.Event()
 
-        async def wait(seconds: float) -> None:
-            nonlocal coming
-            await asyncio.wait({coming}, timeout=seconds)
-            if coming.done():
-                coming = asyncio.ensure_future(anext(signals))
+    async def listen() -> None:
+        async with aclosing(signals):
+            async for _ in signals:
+                came.set()
 
-        try:
-            yield wait
-        finally:
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await coming
+    async def wait(seconds: float) -> None:
+        if listening.done():
+            await listening  # raises what ended it
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await came.wait()
+        came.clear()
+
+    # One task for all signals: thousands listen, and a task for each signal of each would be most of what it costs.
+    listening = asyncio.create_task(listen())
+    try:
+        yield wait
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
