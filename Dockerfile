@@ -12,7 +12,9 @@ WORKDIR /build
 COPY web/package.json web/package-lock.json web/.npmrc ./
 RUN npm ci --ignore-scripts --no-progress
 COPY web/ ./
-RUN npm run --silent build:graphiql -- --logLevel warn && npm run --silent build:swagger
+RUN npm run --silent build:app -- --logLevel warn \
+ && npm run --silent build:graphiql -- --logLevel warn \
+ && npm run --silent build:swagger
 
 FROM ${BASE} AS app
 COPY requirements.txt /

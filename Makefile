@@ -20,7 +20,7 @@ run: $(RUN_STAMP) web-if-node ## Serve the product; prints where to go and how t
 	@exec $(BIN)/python -m lighterage serve
 
 .PHONY: web
-web: web/dist/graphiql/index.html web/dist/swagger/index.html ## Build the pages for the browser (needs Node.js 20+ and npm)
+web: web/dist/app/index.html web/dist/graphiql/index.html web/dist/swagger/index.html ## Build the pages for the browser (needs Node.js 20+ and npm)
 
 # The server runs without its pages: no Node.js, or a build that failed, must not keep it from starting.
 .PHONY: web-if-node
@@ -28,12 +28,17 @@ web-if-node:
 	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
 		$(MAKE) -s --no-print-directory web || echo "The pages could not be built; the server starts without them."; \
 	else \
-		echo "Without Node.js 20+ and npm there is no page at /graphiql; the API runs all the same."; \
+		echo "Without Node.js 20+ and npm there are no pages at / and /graphiql; the API runs all the same."; \
 	fi
 
 .PHONY: web-check
-web-check: $(WEB_STAMP) ## Check the types of the pages
+web-check: $(WEB_STAMP) ## Check the pages: types, operations against the schema, units
 	npm --prefix web run --silent check
+	npm --prefix web run --silent test
+
+web/dist/app/index.html: $(WEB_STAMP) $(shell find web/app -type f -not -name graphql-env.d.ts) web/graphiql/icon.svg
+	npm --prefix web run --silent build:app -- --logLevel warn
+	@touch $@
 
 web/dist/graphiql/index.html: $(WEB_STAMP) $(wildcard web/graphiql/*)
 	npm --prefix web run --silent build:graphiql -- --logLevel warn

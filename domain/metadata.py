@@ -2,15 +2,15 @@
 
 from domain.content import parse_media_type
 from domain.errors import InvalidValue
-from domain.file import parse_metadata, parse_name
+from domain.file import Visibility, parse_metadata, parse_name
 from domain.job import parse_collection
 from domain.upload import CreateUpload, NewUpload
 
 
 def new_upload_of(command: CreateUpload) -> NewUpload:
     """
-    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), collection, and whatever
-    else.
+    Read what a client may say in `Upload-Metadata`: filename (or name), filetype (or type), visibility, collection,
+    and whatever else.
 
     Raises:
         InvalidValue: A value is not text, too long, or there are too many.
@@ -30,6 +30,7 @@ def new_upload_of(command: CreateUpload) -> NewUpload:
         length=command.length,
         content_type=parse_media_type(declared),
         metadata=parse_metadata(list(entries.items())),
+        visibility=_parse_visibility(entries.get("visibility", "private")),
         metadata_header=command.metadata_header,
         sha256=parse_sha256(digest) if digest is not None else None,
         fingerprint=entries.get("fingerprint"),
@@ -38,6 +39,14 @@ def new_upload_of(command: CreateUpload) -> NewUpload:
         concatenation_header=command.concatenation_header,
         collection=parse_collection(entries["collection"]) if "collection" in entries else None,
     )
+
+
+def _parse_visibility(text: str) -> Visibility:
+    try:
+        return Visibility(text.strip().lower())
+    except ValueError as error:
+        known = ", ".join(each.value for each in Visibility)
+        raise InvalidValue(f"a visibility is one of {known}", path=("metadata", "visibility")) from error
 
 
 def parse_sha256(text: str) -> str:

@@ -62,6 +62,7 @@ from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.accounts import account_routes
+from rest.client import client_routes
 from rest.graphiql import graphiql_routes
 from rest.health import Metrics, health_operations
 from rest.operations import routes_of
@@ -377,6 +378,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
         # First, since routes are tried one by one, and this one is asked most.
         routes += build_graphql(services, _graphql_config(product), stopping=stopping)
         routes += graphiql_routes(WEB_DIST / "graphiql")
+        routes += client_routes(WEB_DIST / "app")
     routes += [
         *routes_of(operations),
         *account_routes(services.registration),

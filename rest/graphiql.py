@@ -7,7 +7,7 @@ Nothing here knows a service. Where the page was not built, another page says ho
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from rest.built import file_response, not_built, page_response
@@ -22,7 +22,7 @@ _NOT_BUILT = not_built(
 
 def graphiql_routes(dist: Path) -> list[Route]:
     """
-    Make the routes of `/graphiql`; until there is a page for everybody, the root leads there.
+    Make the routes of `/graphiql`.
 
     Args:
         dist: Where `make web` puts the page; looked into at each request, so it may be built later.
@@ -34,11 +34,7 @@ def graphiql_routes(dist: Path) -> list[Route]:
     async def asset(request: Request) -> Response:
         return file_response(dist / "assets", request.path_params["name"], is_kept=True)
 
-    async def front(_request: Request) -> Response:
-        return RedirectResponse("/graphiql", status_code=302)
-
     return [
-        Route("/", front, methods=["GET"]),
         Route("/graphiql", index, methods=["GET"]),
         Route("/graphiql/", index, methods=["GET"]),
         Route("/graphiql/assets/{name}", asset, methods=["GET"]),

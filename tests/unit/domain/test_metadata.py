@@ -25,6 +25,13 @@ def test_names_of_common_clients_are_understood():
     assert ("unnamed", "application/octet-stream") == (bad.name, bad.content_type)
 
 
+def test_visibility_is_the_uploaders_to_say():
+    """Private where nothing is said; what is none of the words is refused, not taken for the nearest."""
+    assert ("private", "tenant") == (new().visibility.value, new(visibility=b"Tenant").visibility.value)
+    with pytest.raises(InvalidValue, match="private, tenant, link, public"):
+        new(visibility=b"everybody")
+
+
 def test_everything_else_is_kept_as_it_came():
     """In order; keys that mean something to a database mean nothing here."""
     found = new_upload_of(CreateUpload(5, metadata=((b"$where".decode(), b"1"), ("a.b", b""), ("__proto__", b"x"))))

@@ -77,10 +77,3 @@ def test_page_that_was_not_built_says_how(tmp_path):
     assert answer.status_code == 503
     assert "<pre>make web</pre>" in answer.text
     assert answer.headers["content-security-policy"] == POLICY
-
-
-def test_root_leads_to_the_page(dist):
-    """Whoever opens the address that the server printed finds something to try."""
-    answer = client(dist).get("/")
-
-    assert (302, "/graphiql") == (answer.status_code, answer.headers["location"])
