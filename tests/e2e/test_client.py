@@ -211,13 +211,13 @@ def test_refused_upload_says_which_rule_it_broke(seen):
     assert "room" in facts(seen, "refused")["said"] or "quota" in facts(seen, "refused")["said"]
 
 
-def test_five_thousand_files_at_once_arrive_while_the_page_stays_quick(seen):
-    """Few of them are rows, and no frame takes long."""
+def test_five_thousand_files_at_once_are_no_matter_to_the_page(seen):
+    """Few of them are rows and no frame takes long; after a reload those that had not arrived go on."""
     found = facts(seen, "five thousand")
 
-    assert found["left"] == 0
     assert found["rows"] < 40
     assert found["longest"] < 1500
+    assert 4000 < found["again"] <= 4900
 
 
 # ---- the list

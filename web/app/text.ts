@@ -163,6 +163,8 @@ export const text = {
     retry: 'Try again',
     pauseAll: 'Pause all',
     resumeAll: 'Resume all',
+    cancelAll: 'Cancel all',
+    cancelAllAsk: (count: string, one: boolean) => `Cancel the upload of ${files(count, one)}? What has arrived stays.`,
     clear: 'Clear finished',
     pauseOne: (name: string) => `Pause ${name}`,
     resumeOne: (name: string) => `Resume ${name}`,

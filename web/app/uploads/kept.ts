@@ -6,6 +6,7 @@
 
 const DATABASE = 'lighterage-uploads'
 const STORE = 'items'
+const LEAVING_KEY = 'lighterage.arrived'
 export const KEPT_BYTES_MAX = 64 * 2 ** 20 // of one file
 const TOTAL_BYTES_MAX = 1024 * 2 ** 20
 
@@ -80,15 +81,30 @@ export async function note(id: string, changes: Partial<Kept>): Promise<void> {
   await done(transaction).catch(() => undefined)
 }
 
+// What has arrived and is not out of the database yet: a page that is closed meanwhile must not send it again.
+const leaving = new Set<string>()
+
+function noteLeaving(): void {
+  if (leaving.size === 0) localStorage.removeItem(LEAVING_KEY)
+  else localStorage.setItem(LEAVING_KEY, JSON.stringify([...leaving]))
+}
+
 export async function letGo(ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  for (const id of ids) leaving.add(id)
+  noteLeaving()
   const database = await open()
-  if (database === null || ids.length === 0) return
-  const transaction = database.transaction(STORE, 'readwrite')
-  for (const id of ids) transaction.objectStore(STORE).delete(id)
-  await done(transaction).catch(() => undefined)
+  if (database !== null) {
+    const transaction = database.transaction(STORE, 'readwrite')
+    for (const id of ids) transaction.objectStore(STORE).delete(id)
+    await done(transaction).catch(() => undefined)
+  }
+  for (const id of ids) leaving.delete(id)
+  noteLeaving()
 }
 
 export async function allKept(userId: string): Promise<Kept[]> {
+  await letGo(JSON.parse(localStorage.getItem(LEAVING_KEY) ?? '[]') as string[])
   const database = await open()
   if (database === null) return []
   const request = database.transaction(STORE).objectStore(STORE).getAll() as IDBRequest<Kept[]>

@@ -12,11 +12,12 @@ import { mayUpload } from '../home'
 import { UNFINISHED, type Unfinished } from '../operations'
 import { session } from '../session'
 import { text } from '../text'
-import { Bar, Icon, IconButton, toast, toastFault } from '../ui'
+import { Bar, confirmed, Icon, IconButton, toast, toastFault } from '../ui'
 import { type Found, foundIn, foundInDrop } from './dropped'
 import {
   add,
   cancel,
+  cancelAll,
   clearFinished,
   type Item,
   items,
@@ -226,6 +227,11 @@ function Summary({ isHidden, onHide }: { isHidden: boolean; onHide: () => void }
             {text.uploads.resumeAll}
           </button>
         )}
+        {all - done > 1 && (
+          <button type="button" class="quiet" onClick={() => askToCancel(all - done)}>
+            {text.uploads.cancelAll}
+          </button>
+        )}
         {done > 0 && (
           <button type="button" class="quiet" onClick={clearFinished}>
             {text.uploads.clear}
@@ -237,6 +243,10 @@ function Summary({ isHidden, onHide }: { isHidden: boolean; onHide: () => void }
       </div>
     </div>
   )
+}
+
+async function askToCancel(count: number): Promise<void> {
+  if (await confirmed(text.uploads.cancelAllAsk(formatNumber(count), count === 1), text.uploads.cancelAll)) cancelAll()
 }
 
 /** Have whoever calls this shown anew whenever an item moved: items themselves tell nobody. */

@@ -349,6 +349,14 @@ export function cancel(item: Item): void {
   void pump()
 }
 
+export function cancelAll(): void {
+  const open = items.filter((item) => item.state !== 'done')
+  // Those that wait go first: none of them shall begin in a place that another left.
+  for (const item of open.filter((one) => one.uppyId === null)) cancel(item)
+  for (const item of open) cancel(item)
+  clearFinished()
+}
+
 async function drop(url: string): Promise<void> {
   const current = await token()
   const headers = { 'tus-resumable': '1.0.0', ...(current === null ? {} : { authorization: `Bearer ${current}` }) }
