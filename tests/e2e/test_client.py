@@ -1,5 +1,5 @@
 """
-The page for everybody, in a real browser against the real server: what people do with it, and what may happen meanwhile.
+The page for everybody, in a real browser against the real server: what people do with it, and what may happen to it.
 
 One browser program runs all scenarios (web/tests/client.mjs); each test judges what came of one.
 """
