@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from query import InputFormat, OutputFormat
+from query import InputFormat, OutputFormat, QueryError
 from query.engine.connection import Limits, connect
 from query.engine.execution import Execution, Job
 from query.engine.opening import open_input
@@ -50,6 +50,14 @@ class Bench:
             written.write(text)
 
         Execution(job, opened.reader, self._cursors, sink).run(self._slots, opened.first)
+
+
+def outcome(bench: Bench, sql: str, data: bytes, given: InputFormat) -> str:
+    """What a query gives as CSV without its last line end, or `!` and the code of its error."""
+    try:
+        return bench.run(sql, data, given, OutputFormat()).decode().removesuffix("\n")
+    except QueryError as error:
+        return f"!{error.code}"
 
 
 @contextmanager

@@ -8,8 +8,7 @@ import pytest
 from query import Header, InputFormat, Kind
 from query.dialect.words import AGGREGATES, DATE_FUNCTIONS, FUNCTIONS, SPECIAL, TYPES
 from query.errors import OWN_CODES, SEEN_CODES
-from tests.support.query_run import Bench
-from tests.unit.query.test_cases import check_result
+from tests.support.query_run import Bench, outcome
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/sql.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```(?:csv|json) (\w+)\n(.*?)```", PAGE, re.DOTALL))
@@ -30,11 +29,11 @@ def test_example(bench: Bench, sql: str, gives: str) -> None:
     parts = re.findall(r"(`+)(.*?)\1(?: |$)", gives.replace("``", "`\0`"))
     expected = f"!{error[1]}" if error else "\n".join(text.replace("\0", "") for _, text in parts)
     if not sql.startswith("SELECT"):
-        check_result(bench, f"SELECT {sql} FROM S3Object", b"x\n", expected, InputFormat())
+        assert outcome(bench, f"SELECT {sql} FROM S3Object", b"x\n", InputFormat()) == expected
         return
     is_json = "[*]" in sql or "created" in sql
     given = InputFormat(kind=Kind.JSON) if is_json else InputFormat(header=Header.USE)
-    check_result(bench, sql, FILES["rules" if is_json else "people"].encode(), expected, given)
+    assert outcome(bench, sql, FILES["rules" if is_json else "people"].encode(), given) == expected
 
 
 @pytest.mark.parametrize(
