@@ -51,7 +51,7 @@ from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
 from lighterage.directory import open_directory
 from lighterage.facade import rest_operations
-from lighterage.gauges import build_exposition
+from lighterage.gauges import QueueGauge, build_exposition
 from lighterage.metrics import CONTENT_TYPE, Meters
 from lighterage.patience import Patience
 from lighterage.processing import Processing, open_processing, worker_beside_requests
@@ -147,6 +147,7 @@ class Product:
     maintenance: MaintenanceService
     processing: Processing
     meters: Meters
+    queue_gauge: QueueGauge
     tracer: "Tracer | None" = None
 
     async def ensure_admin(self) -> str | None:
@@ -344,6 +345,7 @@ async def open_product(
             maintenance,
             processing,
             meters,
+            QueueGauge(records, clock),
             _tracer(stack, settings),
         )
 
@@ -432,6 +434,7 @@ def _metrics(product: Product, uploads: UploadEndpoint) -> Metrics | None:
         product.meters,
         uploads=uploads,
         buffers=None if isinstance(product.blobs, LocalBlobs) else cast("S3Blobs", product.blobs),
+        queue=product.queue_gauge,
         data_dir=settings.data_dir,
         version=importlib.metadata.version("lighterage"),
     )

@@ -99,7 +99,18 @@ PROCESS_MEMORY = Metric(
 )
 BUILD = Metric("lighterage_build_info", "gauge", "Always 1; the label has the version.", ("version",))
 DISK_FREE = Metric("lighterage_disk_free_bytes", "gauge", "Room that is left where the data directory is.")
-TOLD = (*(metric for metric in COUNTED if metric is not _PID), PROCESS_MEMORY, BUILD, DISK_FREE)
+QUEUE_JOBS = Metric(
+    "lighterage_queue_jobs", "gauge", "Processing jobs in the queue, by state; counted up to 500.", ("state",)
+)
+QUEUE_OLDEST = Metric("lighterage_queue_oldest_seconds", "gauge", "How long the oldest job has been waiting.")
+TOLD = (
+    *(metric for metric in COUNTED if metric is not _PID),
+    PROCESS_MEMORY,
+    BUILD,
+    DISK_FREE,
+    QUEUE_JOBS,
+    QUEUE_OLDEST,
+)
 
 
 def _addresses() -> tuple[dict[str, int], int]:

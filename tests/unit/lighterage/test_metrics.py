@@ -1,7 +1,16 @@
 """What the server counts: rows of several processes, added up and written down as Prometheus reads it."""
 
+from datetime import timedelta
+from typing import cast
+
 from prometheus_client.parser import text_string_to_metric_families
 
+from domain.errors import StoreUnavailable
+from domain.ids import FileId, JobId
+from domain.job import Job
+from domain.page import Condition, Order
+from domain.records import Records
+from lighterage.gauges import QueueGauge
 from lighterage.metrics import (
     BUFFER_BYTES,
     COUNTED,
@@ -13,6 +22,7 @@ from lighterage.metrics import (
     Meters,
     exposition,
 )
+from tests.support.product import FakeClock
 
 
 def told(text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -100,3 +110,45 @@ async def test_who_asks_is_told_of_this_moment():
 def test_every_metric_says_what_it_is():
     """In one sentence, which a dashboard shows."""
     assert [metric.name for metric in COUNTED if metric.help and not metric.help.endswith(".")] == []
+
+
+class FakeJobs:
+    """Records of jobs, or a database that is away."""
+
+    def __init__(self, *jobs: Job) -> None:
+        self.jobs = jobs
+        self.scans = 0
+        self.is_away = False
+
+    def collection(self, _kind: object) -> "FakeJobs":
+        return self
+
+    async def scan(self, where: list[Condition], *, order: Order, limit: int) -> list[Job]:
+        if self.is_away:
+            raise StoreUnavailable("records")
+        self.scans += 1
+        (condition,) = where
+        found = [job for job in self.jobs if job.status is condition.value]
+        return sorted(found, key=lambda job: job.queued_at)[:limit]
+
+
+async def test_queue_is_told_and_not_asked_with_every_scrape():
+    """Counting is reading; a database that is away does not keep the other numbers back."""
+    clock = FakeClock()
+    waiting = [
+        Job(JobId(f"job_{n}"), "ten_1", FileId("file_1"), "scan", clock.now() - timedelta(seconds=n), clock.now())
+        for n in (5, 90)
+    ]
+    jobs, now = FakeJobs(*waiting), [0.0]
+    gauge = QueueGauge(cast("Records", jobs), clock, monotonic=lambda: now[0])
+
+    text = exposition(Board(), await gauge())
+    assert 2 == value(text, "lighterage_queue_jobs", state="queued")
+    assert 0 == value(text, "lighterage_queue_jobs", state="failed")
+    assert 90 == value(text, "lighterage_queue_oldest_seconds")
+
+    scans = jobs.scans
+    await gauge()
+    assert scans == jobs.scans
+    now[0], jobs.is_away = 11.0, True
+    assert [] == await gauge()
