@@ -6,7 +6,7 @@ Each command imports what it runs: one that only asks a server need not load the
 
 import typer
 
-from lighterage.commands import jobs, people, receipts, serving, transfers
+from lighterage.commands import jobs, keeping, people, receipts, serving, transfers
 
 app = typer.Typer(
     name="lighterage",
@@ -25,6 +25,8 @@ for command in (
     people.quota,
     serving.migrate,
     serving.settings,
+    keeping.backup,
+    keeping.restore,
     transfers.token,
     transfers.upload,
     transfers.query,

@@ -48,7 +48,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environ(data_dir) | environ,
+            env=environment_of(data_dir) | environ,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -95,7 +95,7 @@ class ServerProcess:
         return int(found[1]) * 1024
 
 
-def _environ(data_dir: Path) -> dict[str, str]:
+def environment_of(data_dir: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIGHTERAGE_", "AWS_", "COV"))}
     return kept | {
         "LIGHTERAGE_PORT": "0",
