@@ -35,6 +35,7 @@ class Action(Enum):
     CHANGE_TENANT = "change the tenant"
     READ_AUDIT = "read the audit log"
     PROCESS_FILES = "work on jobs"
+    MANAGE_WEBHOOKS = "manage webhooks"
     MANAGE_KEYS = "make or revoke API keys"
 
 
@@ -70,6 +71,7 @@ _RULES = {
     Action.CHANGE_TENANT: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
     Action.READ_AUDIT: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
     Action.PROCESS_FILES: _Rule(Scope.FILES_WRITE, TenantRole.ADMIN),
+    Action.MANAGE_WEBHOOKS: _Rule(Scope.TENANT_ADMIN, TenantRole.ADMIN),
     Action.MANAGE_KEYS: _Rule(None, TenantRole.VIEWER, log_in=True),
 }
 

@@ -27,6 +27,8 @@ class AuditAction(Enum):
     SHARE_LINK_REVOKED = "share_link_revoked"
     TENANT_CHANGED = "tenant_changed"
     IDENTITY_BOUND = "identity_bound"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_REMOVED = "webhook_removed"
     USER_SAVED = "user_saved"
 
 

@@ -20,6 +20,7 @@ ApiKeyId = NewType("ApiKeyId", str)
 EventId = NewType("EventId", str)
 ShareLinkId = NewType("ShareLinkId", str)
 JobId = NewType("JobId", str)
+WebhookId = NewType("WebhookId", str)
 
 # Things that belong to no single tenant (users, sessions, signing keys) are kept under this one.
 SYSTEM = TenantId("system")
@@ -70,6 +71,10 @@ def new_event_id(now: datetime) -> EventId:
 
 def new_audit_id(now: datetime) -> str:
     return "audit_" + _encode(_uuid7(now))
+
+
+def new_webhook_id(now: datetime) -> WebhookId:
+    return WebhookId("webhook_" + _encode(_uuid7(now)))
 
 
 def new_api_key_id(now: datetime) -> ApiKeyId:

@@ -47,11 +47,13 @@ from domain.tenant import MEMBERSHIPS, TENANTS, USAGES, Limits
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
+from domain.webhook import WEBHOOKS, Courier
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
 from lighterage.directory import open_directory
 from lighterage.facade import rest_operations
 from lighterage.gauges import QueueGauge, build_exposition
+from lighterage.hooks import Hooks, open_hooks
 from lighterage.metrics import CONTENT_TYPE, Meters
 from lighterage.patience import Patience
 from lighterage.processing import Processing, open_processing, worker_beside_requests
@@ -123,11 +125,13 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     SHARE_LINKS,
     LEASES,
     JOBS,
+    WEBHOOKS,
 )
 UPLOADS_PATH = "/files/"
 PASSWORD_ALPHABET = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 16  # 95 bits
 CANCEL_AGAIN_SECONDS = 0.5
+WEBHOOK_PAUSE_SECONDS = 1.0  # how late an event may be told
 WAKE_INTERVAL_SECONDS = 0.25  # this process's own changes wake their listeners at once; these are the others'
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
 
@@ -146,6 +150,7 @@ class Product:
     basic: BasicLogIns | None
     maintenance: MaintenanceService
     processing: Processing
+    hooks: Hooks
     meters: Meters
     queue_gauge: QueueGauge
     tracer: "Tracer | None" = None
@@ -180,6 +185,7 @@ async def open_product(
     clock: Clock | None = None,
     passwords: PasswordHasher | None = None,
     mail: Mail | None = None,
+    courier: Courier | None = None,
     with_sql: bool = True,
     meters: Meters | None = None,
 ) -> AsyncGenerator[Product, None]:
@@ -189,6 +195,7 @@ async def open_product(
     Args:
         address: Where this server is reached when no public URL is set, as `http://127.0.0.1:8000`.
         mail: Takes the letters, instead of what the settings name.
+        courier: Takes the requests of webhooks, instead of the network.
         with_sql: Start the processes that run SQL; commands that need none do without.
         meters: Where this process counts, if others at its address do too.
 
@@ -274,6 +281,7 @@ async def open_product(
             selecting=_selecting(blobs, settings),
             per_tenant_max=settings.query_per_tenant,
         )
+        hooks = open_hooks(settings, records, sealer, audit, clock, courier)
         services = Services(
             accounts=accounts,
             audit=audit,
@@ -318,6 +326,7 @@ async def open_product(
                 length_max=settings.file_size_max,
             ),
             processing=processing.service,
+            webhooks=hooks.service,
             receipts=ReceiptService(files=files, tokens=tokens, issuer=public_url),
             signing=SigningService(keys=accounts, clock=clock),
         )
@@ -344,6 +353,7 @@ async def open_product(
             basic,
             maintenance,
             processing,
+            hooks,
             meters,
             QueueGauge(records, clock),
             _tracer(stack, settings),
@@ -445,6 +455,7 @@ def _metrics(product: Product, uploads: UploadEndpoint) -> Metrics | None:
 async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
     """Run what works beside the requests."""
     tasks = {asyncio.create_task(run_maintenance(product.maintenance))}
+    tasks.add(asyncio.create_task(run_maintenance(product.hooks.delivery, pause_seconds=WEBHOOK_PAUSE_SECONDS)))
     worker = worker_beside_requests(product.settings, product.processing, product.services.queries)
     if worker is not None:
         tasks.add(asyncio.create_task(worker.run(at_once=product.settings.worker_jobs)))

@@ -20,6 +20,7 @@ from rest.queries import query_operations
 from rest.receipts import receipt_operation
 from rest.sessions import registration_operations, session_operations
 from rest.transfers import transfer_operations
+from rest.webhooks import webhook_operations
 from services import Services
 from upload.body import PIPED_BYTES_MIN, BodyReader
 from upload.protocol.message import Headers, parse_body_length
@@ -55,6 +56,7 @@ def rest_operations(
         ),
         *numbered_operations(services.files, receiver),
         *job_operations(services.processing),
+        *webhook_operations(services.webhooks),
         *map_operations(services.files, receiver),
         *directory_operations(services.directory, open_body),
         *health,

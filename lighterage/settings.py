@@ -279,6 +279,12 @@ class Settings(BaseModel):
         "for a bucket at AWS, whose policy must let the world read `avatars/`; else this server's.",
     )
 
+    webhook_networks: Networks = _setting(
+        "",
+        "Networks that webhooks may reach though they are not public, separated by commas; where there are any, plain"
+        " http is taken too.",
+    )
+
     sign_up: bool = _setting(True, "Strangers may make accounts, each with a tenant of their own.")
     tenant_bytes_max: int | None = _setting(
         None, "Quota, in bytes, of each tenant that a sign-up makes. Not set: none.", ge=0, le=2**63 - 1

@@ -19,6 +19,7 @@ from services.shares import ShareService
 from services.signing import SigningService
 from services.tenants import TenantService
 from services.uploads import UploadService
+from services.webhooks import WebhookService
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +41,6 @@ class Services:
     shares: ShareService
     processing: ProcessingService
     receipts: ReceiptService
+    webhooks: WebhookService
     saving: SavingService
     signing: SigningService

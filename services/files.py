@@ -417,7 +417,7 @@ class FileService:
         if after is None:
             newest = await self._events.list(tenant_id, order=order, page=PageRequest(limit=1, from_end=True))
             return _position(newest.items[0]) if newest.items else None
-        position = decode_cursor(after, scope=f"file_events {tenant_id}")
+        position = decode_cursor(after, scope=event_scope(tenant_id))
         oldest = await self._events.list(tenant_id, order=order, page=PageRequest(limit=1))
         if oldest.items and isinstance(position.value, int) and oldest.items[0].number > position.value + 1:
             raise CursorTooOld
@@ -487,8 +487,13 @@ def _position(event: FileEvent) -> Position:
     return Position(event.number, event.id)
 
 
+def event_scope(tenant_id: TenantId) -> str:
+    """Name the list of a tenant's file events, for its cursors."""
+    return f"file_events {tenant_id}"
+
+
 def _cursor(tenant_id: TenantId, position: Position) -> str:
-    return encode_cursor(position, scope=f"file_events {tenant_id}")
+    return encode_cursor(position, scope=event_scope(tenant_id))
 
 
 def _conditions(query: FileQuery) -> list[Condition]:

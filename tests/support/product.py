@@ -21,6 +21,7 @@ from domain.page import Order, PageRequest
 from domain.principal import Principal
 from domain.tenant import TENANTS, USAGES, Limits, Usage
 from domain.upload import UPLOADS, BodyEnd, Checksum, Upload
+from domain.webhook import Courier
 from lighterage.assembly import Product, build_app, open_product
 from lighterage.authentication import App
 from lighterage.settings import Settings
@@ -241,11 +242,15 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(data_dir: Path, *, clock: Clock | None = None, **changes: Any) -> AsyncGenerator[World, None]:
+async def open_world(
+    data_dir: Path, *, clock: Clock | None = None, courier: Courier | None = None, **changes: Any
+) -> AsyncGenerator[World, None]:
     """Open the product with Anna and Bert, who are in tenants of their own and logged in."""
     clock = clock or FakeClock()
     passwords = PasswordHasher(memory_kib=8, rounds=1)
-    opening = open_product(settings(data_dir, **changes), address=ADDRESS, clock=clock, passwords=passwords)
+    opening = open_product(
+        settings(data_dir, **changes), address=ADDRESS, clock=clock, passwords=passwords, courier=courier
+    )
     async with opening as product:
         app = build_app(product)
         accounts = product.services.accounts
