@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.errors import NotFound
 from domain.file import File
 from domain.ids import FileId
 from domain.principal import Principal
@@ -78,9 +79,12 @@ def numbered_operations(files: NumberedFiles, receiver: Receiver) -> list[Operat
         return await _page(request, given.query(order=_OLDEST_FIRST), given)
 
     async def list_of_resource(request: Request) -> Response:
+        resource, resource_id = request.path_params["resource"], request.path_params["resource_id"]
+        if resource_id == "content":
+            raise NotFound("file")  # here bytes are; what stands before is no number
         wanted = FileQuery(
-            resource_type=request.path_params["resource"],
-            resource_ids=(request.path_params["resource_id"],),
+            resource_type=resource,
+            resource_ids=(resource_id,),
             order=_OLDEST_FIRST,
         )
         return await _page(request, wanted, read_query(request, Paging))
@@ -161,7 +165,8 @@ def numbered_operations(files: NumberedFiles, receiver: Receiver) -> list[Operat
             _GROUP,
             list_of_resource,
             (page_answer,),
-            notes="A resource without files has an empty list.",
+            notes="A resource without files has an empty list. One with the id `content` is found"
+            " by the filters of `/api/files` alone.",
             query=Paging,
         ),
     ]

@@ -68,9 +68,9 @@ _PROBLEM_SCHEMA: Mapping[str, Any] = {
         "retry_after_seconds": {"type": "integer"},
     },
 }
-_ALWAYS = ("store_unavailable", "internal")
+_ALWAYS = ("bad_request", "target_too_long", "head_too_long", "store_unavailable", "internal")
 _OF_LOG_INS = ("unauthenticated", "token_invalid", "token_expired")
-_OF_BODIES = ("bad_request", "request_idle")
+_OF_BODIES = ("request_idle",)
 
 
 def openapi_operation(operations: Sequence[Operation]) -> Operation:

@@ -61,6 +61,8 @@ _OF_THE_FACE: Mapping[str, tuple[int, str, str]] = {
         "something went wrong on the server",
         "Try again; if it stays so, give the request id to the server's operator.",
     ),
+    "target_too_long": (414, "the request's target is longer than 8192 bytes", "Shorten the address."),
+    "head_too_long": (431, "the header fields are longer than is taken", "Send fewer or shorter header fields."),
     "request_idle": (408, "no byte of the body came for too long, or too few", "Send the request again, in one go."),
 }
 """Faults that no service raises: status, what is wrong, what to do."""

@@ -13,7 +13,7 @@ from typing import Any
 import typer.main
 
 from domain.errors import LighterageError
-from tests.support import openapi
+from tests.support import openapi, postman
 from tests.support.sources import ROOT, modules, read
 
 FACES = {
@@ -114,7 +114,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_table,
 }
 
-WHOLE: dict[str, Callable[[], str]] = {"docs/reference/openapi.json": openapi.text}
+WHOLE: dict[str, Callable[[], str]] = {
+    "docs/reference/openapi.json": openapi.text,
+    "docs/postman/collection.json": postman.text,
+}
 """Files that are made as a whole."""
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.support import clients, compose_go, helm, mongo_server, oidc_server, s3
+from tests.support import clients, compose_go, fuzzer, helm, mongo_server, newman, oidc_server, s3
 from tests.support.sources import ROOT
 
 _LOCK = ROOT / ".tools" / ".lock"
@@ -31,6 +31,8 @@ TOOLS = (
     Tool("Helm, to render the chart", lambda: helm.find() is not None, helm.build),
     Tool("upload clients for Node.js and browsers", clients.are_there, clients.fetch),
     Tool("oidc-provider, an OpenID provider", oidc_server.is_there, oidc_server.fetch),
+    Tool("newman, which runs Postman collections", newman.is_there, newman.fetch),
+    Tool("schemathesis, which asks what an OpenAPI document allows", fuzzer.is_there, fuzzer.fetch),
 )
 
 

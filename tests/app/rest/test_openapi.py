@@ -52,7 +52,13 @@ def test_every_code_is_an_error_of_ours(document):
     """The examples name codes that there are."""
     named = set(document["components"]["examples"])
 
-    assert named - set(STATUS_BY_CODE) == {"bad_request", "internal", "request_idle"}
+    assert named - set(STATUS_BY_CODE) == {
+        "bad_request",
+        "head_too_long",
+        "internal",
+        "request_idle",
+        "target_too_long",
+    }
 
 
 def test_query_is_described_as_it_is_read():
