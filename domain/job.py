@@ -61,7 +61,6 @@ class Job:
         lease_id: Names the present lease; who reports with another is too late.
         quarantines: It found something that nobody may read.
         announced_at: When it was put into a queue outside; None in the one of the records.
-        handle: What that queue wants to be told when the job is over.
     """
 
     id: JobId
@@ -82,13 +81,12 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     announced_at: datetime | None = None
-    handle: str | None = None
     revision: int = 0
 
     def is_due(self, *, now: datetime) -> bool:
         return self.due_at is not None and self.due_at <= now
 
-    def lease(self, lease_id: str, *, now: datetime, until: datetime, handle: str | None = None) -> "Job":
+    def lease(self, lease_id: str, *, now: datetime, until: datetime) -> "Job":
         """Hand it out; `attempts_left` below 0 says that it was handed out too often without an answer."""
         return replace(
             self,
@@ -96,7 +94,6 @@ class Job:
             attempt=self.attempt + 1,
             attempts_left=self.attempts_left - 1,
             lease_id=lease_id,
-            handle=handle if handle is not None else self.handle,
             due_at=until,
             started_at=now,
             progress=None,
@@ -150,7 +147,7 @@ JOBS = Kind(
         ("file_id", "queued_at"),
         ("kind", "due_at"),
         ("due_at",),
-        ("status", "announced_at", "queued_at"),
+        ("status", "announced_at", "due_at"),
         ("status", "queued_at"),
     ),
 )
@@ -266,6 +263,10 @@ class JobQueue(Protocol):
         self, *, kinds: Sequence[str] | None = None, tenant_id: str | None = None, seconds: float
     ) -> Job | None:
         """Take a lease of so many seconds on the job that is due for the longest time; None where none is."""
+        ...
+
+    async def take(self, job: Job, *, seconds: float) -> Job | None:
+        """Take a lease on this very job; None where it is not due, or another was faster."""
         ...
 
     async def extend(self, job: Job, lease_id: str, *, seconds: float, progress: float | None = None) -> Job: ...

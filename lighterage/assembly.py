@@ -271,7 +271,7 @@ async def open_product(
             throttle=throttle,
             clock=clock,
         )
-        processing = open_processing(records, blobs, bus, clock)
+        processing = open_processing(stack, settings, records, blobs, bus, clock)
         queries = QueryService(
             records=records,
             blobs=blobs,

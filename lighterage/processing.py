@@ -1,6 +1,7 @@
 """How jobs are put together: their queue, who takes their outcome, who may ask about them, and who does them."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -14,7 +15,7 @@ from domain.job import JobQueue, parse_rules
 from domain.records import Records
 from jobs.handlers import Handler, handlers
 from jobs.worker import Worker
-from lighterage.settings import Settings
+from lighterage.settings import Settings, parse_sqs_queues, revealed
 from services.processing import ProcessingService, Processor
 from services.queries import QueryService
 
@@ -30,10 +31,30 @@ class Processing:
         return (self.processor.settle, self.processor.announce)
 
 
-def open_processing(records: Records, blobs: BlobStore, bus: EventBus, clock: Clock) -> Processing:
-    queue: JobQueue = EmbeddedQueue(records=records, clock=clock)
+def open_processing(
+    stack: AsyncExitStack, settings: Settings, records: Records, blobs: BlobStore, bus: EventBus, clock: Clock
+) -> Processing:
+    queue = _open_queue(stack, settings, records, clock)
     processor = Processor(records=records, blobs=blobs, queue=queue, bus=bus, clock=clock)
     return Processing(processor, ProcessingService(records=records, processor=processor, bus=bus, clock=clock))
+
+
+def _open_queue(stack: AsyncExitStack, settings: Settings, records: Records, clock: Clock) -> JobQueue:
+    if not settings.sqs_queues:
+        return EmbeddedQueue(records=records, clock=clock)
+    from adapters.queues.sqs import SqsQueue, SqsSettings
+
+    sqs = SqsSettings(
+        queues=parse_sqs_queues(settings.sqs_queues),
+        region=settings.s3_region,
+        endpoint=settings.sqs_endpoint,
+        access_key=settings.s3_access_key_id,
+        secret_key=revealed(settings.s3_secret_access_key),
+        session_token=revealed(settings.s3_session_token),
+    )
+    queue = SqsQueue(sqs, records=records, clock=clock)
+    stack.callback(queue.close)
+    return queue
 
 
 def handlers_of(settings: Settings, queries: QueryService) -> Mapping[str, Handler]:

@@ -55,6 +55,23 @@ def _rules(text: str) -> str:
     return text
 
 
+def parse_sqs_queues(text: str) -> dict[str, str]:
+    """Read the URL of one queue, or `kind=URL, *=URL`."""
+    queues: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        kind, equals, url = entry.partition("=")
+        if not equals or "/" in kind:
+            kind, url = "*", entry
+        HttpUrl(url)
+        queues[kind.strip()] = url.strip()
+    return queues
+
+
+def _sqs_queues(text: str) -> str:
+    parse_sqs_queues(text)
+    return text
+
+
 def _networks(text: str) -> str:
     parse_networks(text)
     return text
@@ -71,6 +88,7 @@ def _setting(default: Any, meaning: str, *, names: tuple[str, ...] = (), **bound
 
 
 HttpAddress = Annotated[str, AfterValidator(_url)]
+SqsText = Annotated[str, AfterValidator(_sqs_queues)]
 RulesText = Annotated[str, AfterValidator(_rules)]
 RateText = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[str, AfterValidator(_networks)]
@@ -245,6 +263,14 @@ class Settings(BaseModel):
         " that it may not be read before. `process` is for a system outside.",
     )
 
+    sqs_queues: SqsText = _setting(
+        "",
+        "Queues of SQS that jobs are handed out through: the URL of one for all kinds, or `process=URL, *=URL`. Not"
+        " set: the records are the queue.",
+    )
+    sqs_endpoint: HttpAddress | None = _setting(
+        None, "Address of an SQS other than AWS's.", names=("AWS_ENDPOINT_URL_SQS",)
+    )
     worker_jobs: int = _setting(
         1,
         "Jobs that the serving process does at once, where `LIGHTERAGE_PROCESSING` names kinds that it can do; 0 leaves"

@@ -38,6 +38,10 @@ class LeaseGiven(GivenJson):
     seconds: Seconds = LEASE_SECONDS
 
 
+class LeaseOneGiven(GivenJson):
+    seconds: Seconds = LEASE_SECONDS
+
+
 class ExtendGiven(GivenJson):
     lease: LeaseId
     seconds: Seconds = LEASE_SECONDS
@@ -123,6 +127,7 @@ class Queue(Protocol):
     async def lease(
         self, principal: Principal, *, kinds: Sequence[str] | None, seconds: float
     ) -> tuple[Job, File] | None: ...
+    async def lease_one(self, principal: Principal, job_id: JobId, *, seconds: float) -> tuple[Job, File]: ...
     async def extend(
         self, principal: Principal, job_id: JobId, lease_id: str, *, seconds: float, progress: float | None
     ) -> Job: ...
@@ -143,6 +148,10 @@ def job_operations(queue: Queue) -> list[Operation]:
         principal, given = principal_of(request), await read_model(request, LeaseGiven)
         found = await queue.lease(principal, kinds=given.kinds, seconds=given.seconds)
         return Response(status_code=204, headers=NO_STORE) if found is None else json_response(_leased(*found))
+
+    async def lease_one(request: Request) -> Response:
+        principal, given = principal_of(request), await read_model(request, LeaseOneGiven)
+        return json_response(_leased(*await queue.lease_one(principal, _job_id(request), seconds=given.seconds)))
 
     async def extend(request: Request) -> Response:
         principal, given = principal_of(request), await read_model(request, ExtendGiven)
@@ -211,6 +220,18 @@ def job_operations(queue: Queue) -> list[Operation]:
                 ),
             ),
             faults=("permission_denied",),
+        ),
+        Operation(
+            "POST",
+            "/api/v1/queue/jobs/{id}/lease",
+            "leaseOneJob",
+            "Take this job",
+            "Queue",
+            lease_one,
+            (leased,),
+            notes="For a system that was told of the job by SQS.",
+            body=json_body(LeaseOneGiven, usual={"seconds": 60}),
+            faults=("lease_lost", "not_found", "permission_denied"),
         ),
         _of_lease("extend", "extendLease", "Keep a lease for longer", extend, ExtendGiven, {"lease": _LEASE}),
         _of_lease(

@@ -13,7 +13,7 @@ from typing import Any
 from auth.policy import Action, can_see, require
 from domain.blob import BlobStore
 from domain.clock import Clock
-from domain.errors import Conflict, InvalidValue, NotFound
+from domain.errors import Conflict, InvalidValue, LeaseLost, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, JobId, TenantId, is_id
@@ -73,6 +73,17 @@ class Processor:
             if file is not None and job.attempts_left >= 0:
                 return job, file
             await self._bury(job, is_there=file is not None)
+        return None
+
+    async def take(self, job: Job, *, seconds: float = LEASE_SECONDS) -> tuple[Job, File] | None:
+        """Hand out this very job; None where it is not due, or its file is gone."""
+        taken = await self._queue.take(job, seconds=seconds)
+        if taken is None:
+            return None
+        file = await self._file_of(taken)
+        if file is not None and not file.is_gone(now=self._clock.now()) and taken.attempts_left >= 0:
+            return taken, file
+        await self._bury(taken, is_there=file is not None)
         return None
 
     async def _bury(self, job: Job, *, is_there: bool) -> None:
@@ -283,6 +294,18 @@ class ProcessingService:
         """Hand out the job of the caller's tenant that is due for the longest time."""
         tenant_id = require(principal, Action.PROCESS_FILES)
         return await self._processor.receive(kinds=kinds, tenant_id=tenant_id, seconds=_checked(seconds))
+
+    async def lease_one(self, principal: Principal, job_id: JobId, *, seconds: float) -> tuple[Job, File]:
+        """
+        Hand out one job of the caller's tenant, for a system that was told of it by another queue.
+
+        Raises:
+            LeaseLost: It is over, not due, or another has it.
+        """
+        found = await self._processor.take(await self._get(principal, job_id), seconds=_checked(seconds))
+        if found is None:
+            raise LeaseLost
+        return found
 
     async def extend(
         self, principal: Principal, job_id: JobId, lease_id: str, *, seconds: float, progress: float | None

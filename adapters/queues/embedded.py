@@ -37,18 +37,12 @@ class EmbeddedQueue:
                 return None
         return None
 
-    async def take(self, job: Job, *, seconds: float, handle: str | None = None) -> Job | None:
-        """
-        Take a lease on this very job; None where it is not due, or another was faster.
-
-        Args:
-            handle: What a queue outside wants to be told when it is over.
-        """
+    async def take(self, job: Job, *, seconds: float) -> Job | None:
         now = self._clock.now()
         if not job.is_due(now=now):
             return None
         until = now + timedelta(seconds=seconds)
-        leased = job.lease(secrets.token_urlsafe(16), handle=handle, now=now, until=until)
+        leased = job.lease(secrets.token_urlsafe(16), now=now, until=until)
         try:
             return await self._jobs.save(leased, expected_revision=job.revision)
         except (Conflict, NotFound):

@@ -50,6 +50,18 @@ async def test_worker_leases_reads_and_acknowledges_R001_14_R001_15(world, anna)
     assert {"tiles": 4} == dict(kept.result)
 
 
+async def test_one_job_is_leased_by_its_id(world, anna, bert):
+    """By a system that SQS told of it; a second one is too late, and another tenant's system finds nothing."""
+    await anna.upload(CONTENT, name="map.txt", collection="maps")
+    (job,) = await world.product.services.processing.of_file(anna.principal, await world.file_of(anna))
+    foreign = await ask(bert, f"/jobs/{job.id}/lease")
+    first = await ask(anna, f"/jobs/{job.id}/lease", seconds=30)
+    second = await ask(anna, f"/jobs/{job.id}/lease")
+
+    assert (404, 200, 409) == (foreign.status_code, first.status_code, second.status_code)
+    assert CONTENT == (await get(anna, first.json()["content"])).content
+
+
 async def test_no_job_is_told_at_once(anna):
     assert 204 == (await ask(anna, "/lease")).status_code
 

@@ -16,7 +16,12 @@ from tests.support.sources import ROOMS, Module, imports, modules, table
 OPTIONAL_PACKAGES = frozenset({"PIL", "authlib", "opentelemetry", "uvloop"})
 """These may be imported inside a function: their absence is part of the function's answer."""
 
-LOADED_ON_DEMAND = ("lighterage/assembly.py", "lighterage/commands/", "lighterage/directory.py")
+LOADED_ON_DEMAND = (
+    "lighterage/assembly.py",
+    "lighterage/processing.py",
+    "lighterage/commands/",
+    "lighterage/directory.py",
+)
 """The roof loads only what the command or the settings name: a command that asks a server is there in a third of the
 time, and a server without MongoDB and S3 is 20 MiB smaller."""
 
