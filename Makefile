@@ -75,6 +75,7 @@ lint: $(DEV_STAMP) ## Format check, lint and types
 lint-files: $(LINT_STAMP) ## Check scripts, container files and workflows
 	$(LINT)/shellcheck .ci/run .ci/image deploy/ec2/user-data.sh tests/clients/curl.sh
 	$(LINT)/hadolint --failure-threshold style Dockerfile web/Dockerfile
+	$(LINT)/zizmor --quiet --offline --persona auditor .github
 	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 .PHONY: format
@@ -113,6 +114,13 @@ tf-apply: $(DEV_STAMP) .tools/moto/bin/moto_server ## Apply Terraform's module `
 .tools/moto/bin/moto_server:
 	$(PYTHON) -m venv .tools/moto
 	.tools/moto/bin/python -m pip install -q --disable-pip-version-check 'moto[server]>=5.1,<6'
+
+.PHONY: sbom
+sbom: $(LINT_STAMP) $(RUN_STAMP) ## List every part with its version and licence: dist/sbom-*.json (CycloneDX)
+	@mkdir -p dist
+	@$(LINT)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application --short-PURLs \
+		--output-reproducible -o dist/sbom-python.json 2>/dev/null
+	$(BIN)/python -m tests.support.sbom dist/sbom-web.json
 
 .PHONY: reference
 reference: $(DEV_STAMP) ## Write the tables of docs/reference again

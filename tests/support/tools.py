@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.support import clients, compose_go, fuzzer, helm, mongo_server, newman, oidc_server, s3
+from tests.support import actionlint, clients, compose_go, fuzzer, helm, mongo_server, newman, oidc_server, s3
 from tests.support.sources import ROOT
 
 _LOCK = ROOT / ".tools" / ".lock"
@@ -28,6 +28,7 @@ TOOLS = (
     Tool("versitygw, an S3 server", lambda: s3.find() is not None, s3.build),
     Tool("mongo-java-server, a MongoDB server", mongo_server.is_there, mongo_server.fetch),
     Tool("compose-go, to read docker-compose.yml", compose_go.is_there, compose_go.build),
+    Tool("actionlint, to read workflows", actionlint.is_there, actionlint.build),
     Tool("Helm, to render the chart", lambda: helm.find() is not None, helm.build),
     Tool("upload clients for Node.js and browsers", clients.are_there, clients.fetch),
     Tool("oidc-provider, an OpenID provider", oidc_server.is_there, oidc_server.fetch),
