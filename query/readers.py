@@ -103,6 +103,7 @@ class CsvReader:
         self._target = PART_BYTES_FIRST
         self._is_ended = False
         self._is_begun = False
+        self._has_quotes = False  # of the part that was cut last
         self._quote = format.quote.encode()
         self._delimiter = format.delimiter.encode()
         self._end = format.record_delimiter.encode()
@@ -202,7 +203,8 @@ class CsvReader:
         """Find where the last whole record of the part ends and keep what follows."""
         if self._is_ended:
             end = size
-            if slot.map.find(self._quote, begin, size) >= 0:
+            self._has_quotes = slot.map.find(self._quote, begin, size) >= 0
+            if self._has_quotes:
                 self._check_last(slot.map[begin:size])
         else:
             end = self._seam(slot, begin, size)
@@ -213,10 +215,12 @@ class CsvReader:
 
     def _seam(self, slot: Slot, begin: int, size: int) -> int:
         last = slot.map.rfind(self._end, begin, size)
+        self._has_quotes = False
         if last < 0:
             return begin
         last += len(self._end)
-        if slot.map.find(self._quote, begin, last) < 0:
+        self._has_quotes = slot.map.find(self._quote, begin, last) >= 0
+        if not self._has_quotes:
             return last
         data = slot.map[begin:size]
         has_comments = bool(self._comment) and self._comment in data
@@ -243,7 +247,7 @@ class CsvReader:
             raise QueryError("CSVUnescapedQuote", "a quote is never closed")
 
     def _part(self, slot: Slot, begin: int, end: int) -> Part:
-        has_quotes = slot.map.find(self._quote, begin, end) >= 0
+        has_quotes = self._has_quotes and slot.map.find(self._quote, begin, end) >= 0
         has_comments = bool(self._comment) and slot.map.find(self._comment, begin, end) >= 0
         has_returns = slot.map.find(b"\r", begin, end) >= 0
         if not (has_comments or has_returns) and self._is_plain_end:

@@ -1,8 +1,9 @@
 """
 The footer of a Parquet file: just enough of thrift's compact form to find column chunks and to write a footer that has
-one row group only. Values only; no file is opened here.
+some of the row groups only. Values only; no file is opened here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from query.errors import QueryError
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 _DEPTH_MAX: Final = 24
 _ITEMS_MAX: Final = 4_000_000  # of one list; a footer of 100 MB has fewer
+_LONG_LIST: Final = 15  # a list from this length on is written another way
 _TRUE_FALSE: Final = (_TRUE, _FALSE)
 
 Value = int | bytes | list["Value"] | dict[int, "Value"]
@@ -29,13 +31,40 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group, and a footer that makes it the whole file."""
+    """One row group, and what the footer says of it."""
 
     chunks: tuple[Chunk, ...]
     start: int
     size_bytes: int
     rows: int
-    footer: bytes
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """
+    A footer, taken apart.
+
+    Attributes:
+        pieces: Its fields in their order: the number, and the whole field as it is written.
+    """
+
+    groups: tuple[RowGroup, ...]
+    pieces: tuple[tuple[int, bytes], ...]
+
+    def of(self, groups: Sequence[RowGroup]) -> bytes:
+        """Write a footer that makes these row groups the whole file."""
+        rows, count = sum(group.rows for group in groups), len(groups)
+        parts: list[bytes] = []
+        for number, text in self.pieces:
+            if number == _NUM_ROWS:
+                parts.append(text[:1] + _varint((rows << 1) ^ (rows >> 63)))
+            elif number == _ROW_GROUPS:
+                short = bytes([count << 4 | _STRUCT]) if count < _LONG_LIST else b""
+                parts += [text[:1], short or bytes([0xF0 | _STRUCT]) + _varint(count), *(one.text for one in groups)]
+            else:
+                parts.append(text)
+        return b"".join(parts) + b"\0"
 
 
 class _Reader:
@@ -123,9 +152,9 @@ _PATH, _COMPRESSED, _DATA_PAGE, _DICTIONARY_PAGE, _BLOOM, _BLOOM_SIZE = 3, 7, 9,
 _BLOOM_BYTES_MAX: Final = 1 << 20  # old writers do not say how long a filter is
 
 
-def row_groups(footer: bytes) -> list[RowGroup]:
+def read_footer(footer: bytes) -> Footer:
     """
-    Read a footer.
+    Take a footer apart.
 
     Args:
         footer: The thrift bytes, without length and magic.
@@ -134,15 +163,15 @@ def row_groups(footer: bytes) -> list[RowGroup]:
         QueryError: ParquetParsingError.
     """
     try:
-        return _row_groups(footer)
+        return _footer(footer)
     except (IndexError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise QueryError("ParquetParsingError") from error
 
 
-def _row_groups(footer: bytes) -> list[RowGroup]:
+def _footer(footer: bytes) -> Footer:
     reader = _Reader(footer)
-    pieces: list[tuple[int, int, int]] = []  # field number, begin and end of the whole field
-    groups: list[tuple[int, int, dict[int, Value]]] = []
+    pieces: list[tuple[int, bytes]] = []
+    groups: list[RowGroup] = []
     number = 0
     while True:
         begin = reader.at
@@ -154,31 +183,21 @@ def _row_groups(footer: bytes) -> list[RowGroup]:
             assert inner == _STRUCT
             for _ in range(count):
                 start = reader.at
-                groups.append((start, 0, reader.struct(1)))
-                groups[-1] = (start, reader.at, groups[-1][2])
+                fields = reader.struct(1)
+                groups.append(_row_group(fields, footer[start : reader.at]))
         else:
             reader.value(kind)
-        pieces.append((number, begin, reader.at))
-    return [_row_group(footer, pieces, group) for group in groups]
+        pieces.append((number, footer[begin : reader.at]))
+    return Footer(tuple(groups), tuple(pieces))
 
 
-def _row_group(footer: bytes, pieces: list[tuple[int, int, int]], group: tuple[int, int, dict[int, Value]]) -> RowGroup:
-    begin, end, fields = group
+def _row_group(fields: dict[int, Value], text: bytes) -> RowGroup:
     rows, columns, size = fields[_GROUP_ROWS], fields[_COLUMNS], fields.get(_TOTAL_BYTES, 0)
     assert isinstance(rows, int)
     assert isinstance(columns, list)
     assert isinstance(size, int)
     chunks = tuple(_chunk(column) for column in columns)
-    parts: list[bytes] = []
-    for number, start, stop in pieces:
-        if number == _NUM_ROWS:
-            parts.append(footer[start : start + 1] + _varint((rows << 1) ^ (rows >> 63)))
-        elif number == _ROW_GROUPS:
-            parts.append(footer[start : start + 1] + bytes([0x10 | _STRUCT]) + footer[begin:end])
-        else:
-            parts.append(footer[start:stop])
-    start = min((chunk.start for chunk in chunks), default=4)
-    return RowGroup(chunks, start, size, rows, b"".join(parts) + b"\0")
+    return RowGroup(chunks, min((chunk.start for chunk in chunks), default=4), size, rows, text)
 
 
 def _chunk(column: Value) -> Chunk:

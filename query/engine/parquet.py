@@ -1,5 +1,5 @@
 """
-Parquet files in parts of one row group.
+Parquet files in parts of some row groups.
 
 Of each row group only the columns that the query names are brought into memory, at the places where the file has them;
 a footer of its own makes them a file. So an object of a store is never fetched whole, and LIMIT ends the reading.
@@ -17,15 +17,18 @@ from query.dialect.nodes import Column, Step, Type
 from query.engine.connection import EngineFault, rows
 from query.errors import QueryError
 from query.formats import OutputFormat, ScanRange
-from query.readers import Part, Slot
+from query.readers import PART_BYTES_MAX, Part, Slot
 from query.streams import ByteSource
-from query.thrift import RowGroup, row_groups
+from query.thrift import Chunk, RowGroup, read_footer
 from query.views import quoted
 
 _MAGIC: Final = b"PAR1"
 _FOOTER_BYTES_MAX: Final = 32 << 20
 _GROUP_BYTES_MAX: Final = 256 << 20  # S3 Select's limit on the uncompressed size of a row group
 _COPY_BYTES: Final = 1 << 20
+# A statement takes milliseconds before it reads anything: as much as a small row group.
+_TOGETHER_MAX: Final = 16
+_PARTS_MIN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ _KINDS: Final = {
 
 
 class ParquetReader:
-    """Gives one row group after the other. `fill` is called by one thread at a time."""
+    """Gives a few row groups after the others. `fill` is called by one thread at a time."""
 
     def __init__(
         self, source: ByteSource, cursor: duckdb.DuckDBPyConnection, scan_range: ScanRange | None, slot: Slot
@@ -67,7 +70,10 @@ class ParquetReader:
         self._source = source
         self._cursor = cursor
         footer, self._tail = self._read_footer()
-        self._groups = [group for group in row_groups(footer) if _is_within(group, scan_range, source.size)]
+        self._footer = read_footer(footer)
+        self._groups = [group for group in self._footer.groups if _is_within(group, scan_range, source.size)]
+        # The first part is one group, so that its rows come at once; all threads get some of the others.
+        self._together_max = max(1, min(_TOGETHER_MAX, len(self._groups) // _PARTS_MIN))
         self.scanned_bytes = len(self._tail)
         self.processed_bytes = len(self._tail)
         self.names, self.kinds = self._describe(slot)
@@ -135,22 +141,41 @@ class ParquetReader:
         self._wanted = frozenset(self.names[index].encode() for index in columns)
 
     def fill(self, slot: Slot) -> Part | None:
-        """Put the next row group into the slot; None after the last."""
-        if self._next == len(self._groups):
+        """Put the next row groups into the slot; None after the last."""
+        groups = self._take()
+        if not groups:
             return None
-        group = self._groups[self._next]
-        self._next += 1
-        if group.size_bytes > _GROUP_BYTES_MAX:
-            raise QueryError("OverMaxParquetBlockSize")
-        wanted = [chunk for chunk in group.chunks if chunk.column in self._wanted]
+        wanted = [chunk for group in groups for chunk in self._chunks(group)]
         chunks = [(chunk.start, chunk.size) for chunk in wanted]
         # The engine asks a Bloom filter before it reads the column.
         end = self._source.size - len(self._tail)
         chunks += [(one.bloom_start, min(one.bloom_size, end - one.bloom_start)) for one in wanted if one.bloom_start]
         before = self.processed_bytes
-        self._lay(slot, chunks, group.footer + len(group.footer).to_bytes(4, "little") + _MAGIC)
+        footer = self._footer.of(groups)
+        self._lay(slot, chunks, footer + len(footer).to_bytes(4, "little") + _MAGIC)
         slot.size = 0
-        return Part(self.processed_bytes - before, width=group.rows)
+        return Part(self.processed_bytes - before, width=sum(group.rows for group in groups))
+
+    def _take(self) -> list[RowGroup]:
+        """The groups of the next part."""
+        together = self._together_max if self._next else 1
+        taken: list[RowGroup] = []
+        size = 0
+        while self._next < len(self._groups) and len(taken) < together:
+            group = self._groups[self._next]
+            if group.size_bytes > _GROUP_BYTES_MAX:
+                if taken:
+                    break
+                raise QueryError("OverMaxParquetBlockSize")
+            size += sum(chunk.size for chunk in self._chunks(group))
+            if taken and size > PART_BYTES_MAX:
+                break
+            taken.append(group)
+            self._next += 1
+        return taken
+
+    def _chunks(self, group: RowGroup) -> list[Chunk]:
+        return [chunk for chunk in group.chunks if chunk.column in self._wanted]
 
     def view(self, slot: Slot, part: Part) -> "ParquetView":
         return ParquetView(self, slot, part)
@@ -168,7 +193,7 @@ class ParquetReader:
 
 
 class ParquetView:
-    """One row group as columns with types."""
+    """Some row groups as columns with types."""
 
     def __init__(self, reader: ParquetReader, slot: Slot, part: Part) -> None:
         self._reader = reader
