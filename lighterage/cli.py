@@ -6,7 +6,7 @@ Each command imports what it runs: one that only asks a server need not load the
 
 import typer
 
-from lighterage.commands import jobs, keeping, people, receipts, serving, transfers
+from lighterage.commands import examining, jobs, keeping, people, receipts, serving, transfers
 
 app = typer.Typer(
     name="lighterage",
@@ -31,6 +31,7 @@ for command in (
     transfers.upload,
     transfers.query,
     receipts.verify,
+    examining.doctor,
     serving.version,
 ):
     app.command()(command)
