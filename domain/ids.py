@@ -28,7 +28,7 @@ SYSTEM = TenantId("system")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PATTERN = re.compile(r"([a-z]{1,16})_([0-7][0-9a-hjkmnp-tv-z]{25})", re.ASCII)
 _PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]  # two characters at once, by their 10 bits
-_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_AS_PYTHON_WRITES = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _RANDOM_BITS = 74  # UUIDv7: 128 bits less 48 of time, 4 of version and 2 of variant
 
 
@@ -37,10 +37,7 @@ def _encode(number: int) -> str:
 
 
 def _decode(text: str) -> int:
-    number = 0
-    for character in text:
-        number = number << 5 | _VALUES[character]
-    return number
+    return int(text.translate(_AS_PYTHON_WRITES), 32)
 
 
 def _uuid7(now: datetime) -> int:
@@ -103,6 +100,12 @@ def is_id(text: str, prefix: str) -> bool:
 def uuid_of(identifier: str) -> UUID:
     """Give the same 128 bits in the form that REST clients know."""
     return UUID(int=_decode(identifier.rpartition("_")[2]))
+
+
+def uuid_text_of(identifier: str) -> str:
+    """Write that UUID, for lists of many: a UUID object would cost more than all the rest of one."""
+    digits = f"{_decode(identifier.rpartition('_')[2]):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def id_of_uuid(prefix: str, uuid: UUID) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic cannot read that of Python 3.11
 
 from domain.file import File, Visibility
-from domain.ids import uuid_of
+from domain.ids import uuid_text_of
 from domain.tenant import Limits, Usage
 from domain.upload import Upload
 from domain.user import User
@@ -88,7 +88,7 @@ def tokens_of(issued: IssuedSession) -> Tokens:
 
 def account_of(user: User) -> Account:
     return {
-        "id": str(uuid_of(user.id)),
+        "id": uuid_text_of(user.id),
         "email": user.email,
         "username": user.username,
         "name": user.name,
@@ -166,7 +166,7 @@ EXAMPLE_LIST = {"count": 1, "next": None, "previous": None, "results": [EXAMPLE_
 
 
 def document_of(file: File) -> FileDocument:
-    uuid = str(uuid_of(file.id))
+    uuid, resource, visibility = uuid_text_of(file.id), file.resource, file.visibility
     return {
         "id": uuid,
         "number": file.number,
@@ -174,15 +174,15 @@ def document_of(file: File) -> FileDocument:
         "size": file.size,
         "content_type": file.content_type,
         "status": file.status.value,
-        "visibility": file.visibility.value,
-        "is_public": file.visibility is Visibility.PUBLIC,
+        "visibility": visibility.value,
+        "is_public": visibility is Visibility.PUBLIC,
         "sha256": file.sha256,
         "etag": file.etag,
         "key": file.key,
-        "resource": file.resource_type,
-        "resource_id": file.resource_id,
+        "resource": None if resource is None else resource.type,
+        "resource_id": None if resource is None else resource.id,
         "collection": file.collection,
-        "metadata": {entry.key: entry.value for entry in file.metadata},
+        "metadata": {entry.key: entry.value for entry in file.metadata} if file.metadata else {},
         "version": file.revision,
         "created_at": file.created_at,
         "updated_at": file.updated_at,
@@ -234,7 +234,7 @@ EXAMPLE_NUMBERED_LIST = {"count": 1, "next": None, "previous": None, "results": 
 def numbered_of(file: File) -> NumberedFile:
     return {
         "id": file.number,
-        "uuid": str(uuid_of(file.id)),
+        "uuid": uuid_text_of(file.id),
         "name": file.name,
         "location": file.key,
         "size": file.size,
@@ -270,7 +270,7 @@ EXAMPLE_MAP = {
 
 def map_of(file: File) -> MapDocument:
     return {
-        "id": str(uuid_of(file.id)),
+        "id": uuid_text_of(file.id),
         "name": file.name,
         "size": file.size,
         "content_type": file.content_type,

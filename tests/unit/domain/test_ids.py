@@ -17,6 +17,7 @@ from domain.ids import (
     new_upload_id,
     new_user_id,
     uuid_of,
+    uuid_text_of,
 )
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -104,3 +105,9 @@ def test_text_that_is_nearly_an_id_is_none(text):
 def test_largest_id_is_one():
     """All 128 bits set."""
     assert is_id(id_of_uuid("file", UUID(int=2**128 - 1)), "file")
+
+
+def test_uuid_is_written_as_its_object_writes_it():
+    """The quick way gives the same text, leading zeros too."""
+    for uuid in (UUID(int=0), UUID(int=1), UUID(int=2**128 - 1), uuid_of(new_file_id(NOON))):
+        assert str(uuid) == uuid_text_of(id_of_uuid("file", uuid))
