@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, cast
@@ -64,7 +65,7 @@ from query.engine.facade import EngineLimits, QueryEngine
 from resolvers.context import Facts
 from resolvers.endpoint import GraphQLConfig, build_graphql
 from rest.accounts import account_routes
-from rest.client import client_routes
+from rest.client import client_page, client_routes
 from rest.graphiql import graphiql_routes
 from rest.health import Metrics, health_operations
 from rest.operations import routes_of
@@ -394,7 +395,7 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     routes += [
         *routes_of(operations),
         *account_routes(services.registration),
-        *share_routes(services.shares),
+        *share_routes(services.shares, client_page=partial(client_page, WEB_DIST / "app")),
         *swagger_routes(WEB_DIST / "swagger"),
     ]
     routes.append(SelectRoute(services.queries, services.tenants, services.signing))

@@ -1,9 +1,11 @@
 """
 Where share links lead: what is behind one as JSON, and a shared file's bytes. No log-in; the address holds the right.
 
-A browser that is sent here gets a page without a script: a button, and a field for the password where there is one.
+A browser that is sent here gets the page for everybody; where that was not built, one without a script: a button, and a
+field for the password where there is one.
 """
 
+from collections.abc import Callable
 from html import escape
 from typing import Protocol
 
@@ -39,12 +41,19 @@ class Shares(Protocol):
     ) -> Content: ...
 
 
-def share_routes(shares: Shares) -> list[Route]:
-    """Make the routes of share links."""
+def share_routes(shares: Shares, *, client_page: Callable[[], Response | None] = lambda: None) -> list[Route]:
+    """
+    Make the routes of share links.
+
+    Args:
+        client_page: Gives the page for everybody, which asks for the rest itself; None where there is none.
+    """
 
     async def show(request: Request) -> Response:
         if not _is_browser(request):
             return await tell(request, _password_of(request))
+        if (built := client_page()) is not None:
+            return built
         try:
             opened = await shares.open(_token_of(request), None, client=client_of(request))
         except LinkPasswordRequired:

@@ -244,6 +244,118 @@ def test_file_goes_into_the_trash_and_back_by_keyboard(seen):
     assert facts(seen, "trash by keyboard") == {"selected": "1 file selected"}
 
 
+def test_hundred_thousand_rows_stay_smooth(seen):
+    """Of which only those in sight are there; more are asked for while one scrolls."""
+    found = facts(seen, "many rows")
+
+    assert found["rows"] < 60
+    assert found["loaded"] > 1000
+    assert found["longest"] < 250
+
+
+# ---- one file
+
+
+def test_file_is_shown_and_changed(seen):
+    """A picture, a text, a table; its name, visibility and what it belongs to are edited; it is downloaded."""
+    found = facts(seen, "look into files")
+
+    assert found["width"] == 1
+    assert found["said"].startswith("Der Mond")
+    assert found["cells"] == ["s1", "1"]
+    assert found["saved"] == "ships.csv"
+    assert "Everybody here" in found["details"]
+    assert "harbour 7" in found["details"]
+
+
+def test_workbench_suggests_runs_draws_and_saves(seen):
+    """Columns are offered, rows come in, a chart is drawn, all rows are in the download, faults name their place."""
+    found = facts(seen, "query")
+
+    assert "ship" in found["offered"]
+    assert found["said"].startswith("2,400 rows")
+    assert found["chart"] == "tons by ship"
+    assert found["shown"] < 60
+    assert (found["lines"], found["name"]) == (2401, "asked-result.csv")
+    assert "line 1, column 8" in found["fault"]
+
+
+# ---- sharing
+
+
+def test_share_link_with_a_password_is_made_used_and_revoked(seen):
+    """The guest needs no account; the wrong password is told; a revoked link looks like none."""
+    found = facts(seen, "share")
+
+    assert found["isOurs"]
+    assert "password" in found["refusal"]
+    assert (found["saved"], found["name"]) == ("for you", "gift.txt")
+    assert found["gone"] == "This link does not work"
+
+
+def test_guest_uploads_by_a_file_request_and_the_asker_is_told_R002_37(seen):
+    """Without an account, on a phone."""
+    assert "from-guest.bin has arrived" in facts(seen, "file request")["toast"]
+
+
+# ---- others
+
+
+def test_member_comes_in_by_an_invitation(seen):
+    """The letter's code leads into the workspace that asked."""
+    assert facts(seen, "invite") == {"tenant": "Main", "role": "MEMBER"}
+
+
+def test_what_another_member_uploads_appears_within_a_second_R002_37_R002_43_R002_52(seen):
+    """With a toast that says who added it, and without a reload; so does a new name."""
+    found = facts(seen, "two browsers")
+
+    assert found["seconds"] < 1
+    assert "Berta added news.bin" in found["toast"]
+
+
+def test_type_that_an_admin_does_not_want_is_refused_by_its_rule(seen):
+    """Set in the page, told in the page."""
+    assert "text/plain" in facts(seen, "limits")["said"]
+
+
+def test_api_key_is_made_and_revoked(seen):
+    """It is good for as long as it is there."""
+    assert facts(seen, "keys") == {"viewer": EMAIL}
+
+
+# ---- how it looks
+
+
+def test_theme_follows_the_system_and_the_switch_is_kept_R002_45(seen):
+    """Over a reload; set back, it follows again."""
+    found = facts(seen, "theme")
+
+    assert found["system"] == found["again"] != found["light"] == found["kept"]
+
+
+def test_nothing_serious_stands_in_anybodys_way_R002_45(seen):
+    """axe-core looked at every page in both themes, contrast among what it looks at; a phone scrolls one way only."""
+    found = facts(seen, "looks")
+
+    assert found["found"] == []
+    assert found["overflow"] <= 0
+
+
+def test_page_can_be_read_from_right_to_left(seen):
+    """Everything changes sides, nothing sticks out."""
+    assert facts(seen, "from right to left") == {"isMirrored": True, "overflow": 0}
+
+
+def test_first_load_is_small_and_the_list_is_soon_there_on_fast_3g(seen):
+    """160 kB of script at most; the list within a second beside the page's own bytes and the network's own time."""
+    found = facts(seen, "first load")
+    trips = 4  # the page, its scripts, the first answer, each after the one before; one to connect
+
+    assert found["scripts"] < 160_000
+    assert found["seconds"] < 1 + trips * found["roundTrip"]
+
+
 # ---- everywhere
 
 

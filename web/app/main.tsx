@@ -18,8 +18,14 @@ document.documentElement.dir = language.dir
 const place = document.getElementById('page')
 if (place === null) throw new Error('the page has no place for the client')
 
-follow()
-render(<Shell />, place)
+const guest = /^\/s\/([^/]+)\/?$/.exec(location.pathname)
+if (guest?.[1] !== undefined) {
+  const token = decodeURIComponent(guest[1])
+  void import('./share/guest').then(({ Guest }) => render(<Guest token={token} />, place))
+} else {
+  follow()
+  render(<Shell />, place)
+}
 
 /** Begin anew whenever somebody else is logged in, or the same in another workspace. */
 function follow(): void {

@@ -18,7 +18,11 @@ import { DropZone } from './uploads/panel'
 
 const SECTIONS: { name: string; icon: IconName; label: string }[] = [
   { name: 'files', icon: 'files', label: text.nav.files },
+  { name: 'query', icon: 'query', label: text.nav.query },
+  { name: 'links', icon: 'link', label: text.nav.links },
   { name: 'trash', icon: 'trash', label: text.nav.trash },
+  { name: 'team', icon: 'team', label: text.nav.team },
+  { name: 'keys', icon: 'key', label: text.nav.keys },
 ]
 
 export function Shell() {
@@ -57,6 +61,11 @@ function skip(event: Event): void {
 }
 
 const LATER: Record<string, () => Promise<ComponentType<{ id: string }>>> = {
+  file: () => import('./files/detail').then((module) => module.FilePage),
+  query: () => import('./sql/page').then((module) => module.QueryPage),
+  links: () => import('./share/page').then((module) => module.LinksPage),
+  team: () => import('./account/team').then((module) => module.TeamPage),
+  keys: () => import('./account/keys').then((module) => module.KeysPage),
 }
 
 /** Views that few need at once are fetched when they are gone to. */
@@ -77,7 +86,7 @@ function Section({ route: { name, id } }: { route: Route }) {
   if (load === undefined) return <FilesPage isTrash={name === 'trash'} />
   if (fault !== '') return <p class="fault">{fault}</p>
   if (view === null || view.name !== name) return <p class="loading">{text.loading}</p>
-  return <view.View key={id} id={id} />
+  return <view.View key={name === 'file' ? id : name} id={id} />
 }
 
 function Header() {
@@ -214,12 +223,13 @@ function AccountMenu() {
 
 function Navigation() {
   const { name } = route.value
+  const here = name === 'file' ? 'files' : name
   return (
     <nav aria-label={text.nav.label}>
       <ul>
         {SECTIONS.map((section) => (
           <li key={section.name}>
-            <a href={hrefOf(section.name)} aria-current={section.name === name ? 'page' : undefined}>
+            <a href={hrefOf(section.name)} aria-current={section.name === here ? 'page' : undefined}>
               <Icon name={section.icon} />
               <span>{section.label}</span>
             </a>

@@ -2,7 +2,7 @@
 
 import { browser, scenario, seen } from './harness.mjs'
 
-for (const part of ['account', 'uploads', 'files']) {
+for (const part of ['account', 'files', 'uploads', 'sharing', 'team', 'look']) {
   const { run } = await import(`./client/${part}.mjs`)
   await run(scenario)
 }

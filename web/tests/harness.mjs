@@ -164,6 +164,14 @@ export async function line() {
   }
 }
 
+/** Give a page a connection of this speed, in bytes a second, and this time there and back, in milliseconds. */
+export async function slowDown(page, { down, up, latency }) {
+  const wire = await page.context().newCDPSession(page)
+  await wire.send('Network.enable')
+  const conditions = { offline: false, latency, downloadThroughput: down, uploadThroughput: up }
+  await wire.send('Network.emulateNetworkConditions', conditions)
+}
+
 /** Give where the first request for bytes that comes from now on begins. */
 export async function nextOffset(page) {
   const request = await page.waitForRequest((one) => one.method() === 'PATCH', { timeout: 30_000 })

@@ -158,7 +158,8 @@ function SignUp({ onMode }: FormProps) {
           void run(async () => {
             const [email, password] = [field('email'), field('password')]
             const name = field('name') || null
-            const about = inviteToken === null ? { tenantName: field('tenant') || null } : { inviteToken }
+            const token = inviteToken ?? (field('invite') || null)
+            const about = token === null ? { tenantName: field('tenant') || null } : { inviteToken: token }
             const input = { email, password, name, ...about }
             const { verificationSent } = accepted((await ask(SIGN_UP, { input }, { asGuest: true })).signUp)
             if (verificationSent) onMode({ sentTo: email })
@@ -174,7 +175,12 @@ function SignUp({ onMode }: FormProps) {
         </Field>
         <Field label={text.account.name}>{(ids) => <input {...ids} name="name" autoComplete="name" />}</Field>
         {inviteToken === null && (
-          <Field label={text.account.tenant}>{(ids) => <input {...ids} name="tenant" autoComplete="organization" />}</Field>
+          <>
+            <Field label={text.account.tenant}>{(ids) => <input {...ids} name="tenant" autoComplete="organization" />}</Field>
+            <Field label={text.account.invite} hint={text.account.inviteHint}>
+              {(ids) => <input {...ids} name="invite" autoComplete="off" dir="ltr" />}
+            </Field>
+          </>
         )}
         <Fault message={fault} />
         <button class="primary wide" disabled={isBusy}>
