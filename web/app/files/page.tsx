@@ -250,10 +250,8 @@ function List({ isTrash }: { isTrash: boolean }) {
     <div
       class="list"
       ref={grid}
-      role="grid"
-      aria-label={isTrash ? text.files.trashTitle : text.files.list}
-      aria-rowcount={total.value ?? -1}
-      aria-multiselectable="true"
+      {...(all.length === 0 ? {} : rowsOf(isTrash))}
+      aria-busy={isLoading.value}
       onKeyDown={onKey}
     >
       {newer.value > 0 && (
@@ -289,6 +287,12 @@ function List({ isTrash }: { isTrash: boolean }) {
       </Virtual>
     </div>
   )
+}
+
+/** What makes a grid of it; one without rows would be none. */
+function rowsOf(isTrash: boolean) {
+  const label = isTrash ? text.files.trashTitle : text.files.list
+  return { role: 'grid', 'aria-label': label, 'aria-rowcount': total.value ?? -1, 'aria-multiselectable': true } as const
 }
 
 interface RowProps {

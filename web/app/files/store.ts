@@ -186,8 +186,10 @@ function onEvent(event: Event): void {
 function insert(file: FileRow): void {
   const { field, direction } = view.value
   const isNewestFirst = field === 'CREATED_AT' && direction === 'DESC'
-  if (isNewestFirst && !isFiltered.value && isAtTop.value) rows.value = [file, ...rows.value]
-  else newer.value += 1
+  if (isNewestFirst && !isFiltered.value && isAtTop.value) {
+    rows.value = [file, ...rows.value]
+    if (total.value !== null) total.value += 1
+  } else newer.value += 1
 }
 
 /** Whether the list stands at its beginning; only there something may move. */
