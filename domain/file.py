@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from domain.blob import BlobKey
@@ -127,6 +127,10 @@ class File:
     def is_gone(self, *, now: datetime) -> bool:
         """In the trash, or past its time: its bytes are nobody's to read, though they may still be there."""
         return self.deleted_at is not None or (self.expires_at is not None and self.expires_at <= now)
+
+    def is_trash_over(self, *, retention_days: int, now: datetime) -> bool:
+        """In the trash for as long as its tenant keeps things there."""
+        return self.deleted_at is not None and self.deleted_at <= now - timedelta(days=retention_days)
 
     def require_ready(self) -> None:
         """

@@ -27,6 +27,8 @@ for command in (
     serving.settings,
     keeping.backup,
     keeping.restore,
+    keeping.gc,
+    keeping.expire,
     transfers.token,
     transfers.upload,
     transfers.query,

@@ -7,7 +7,7 @@ Every method does a bounded piece, may be cut off anywhere, and may run in sever
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,15 +20,17 @@ from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, Lig
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
+from domain.job import JOBS
 from domain.lock import LEASES
 from domain.manifest import MANIFESTS
-from domain.page import Order, at_least, below, equals, one_of
-from domain.records import Add, Delete, Increment, Records, Save
+from domain.page import Condition, Order, at_least, below, equals, one_of
+from domain.records import Add, Collection, Delete, Increment, R, Records, Save
 from domain.tenant import TENANTS, USAGES
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
 from domain.user import SESSIONS
 from services.finishing import file_event
+from services.processing import jobs_of_file
 from services.settling import UsageSettler
 from services.uploads import UploadService
 
@@ -57,6 +59,16 @@ class Retention:
     audit: timedelta = timedelta(days=365)
     orphans: timedelta = timedelta(days=1)
     grace: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rubbish:
+    """How many things are over: unfinished uploads, files past their end, files in the trash, pieces of nothing."""
+
+    uploads: int
+    expired_files: int
+    trash: int
+    pieces: int
 
 
 class MaintenanceService:
@@ -128,6 +140,57 @@ class MaintenanceService:
         if faults:
             raise faults[0]
         return done
+
+    async def collect(self) -> "Rubbish":
+        """Remove everything whose time is over, not only a piece of it, and say how much that was."""
+        return Rubbish(
+            uploads=await _until_none(self.expire_uploads),
+            expired_files=await _until_none(self.expire_files),
+            trash=await self._empty_trash(),
+            pieces=await self._sweep(self.is_wanted),
+        )
+
+    async def _empty_trash(self) -> int:
+        done = 0
+        while True:
+            piece = await self.purge_trash()
+            done += piece
+            if piece == 0 and self._trash_seen is None:
+                return done
+
+    async def expire(self) -> "Rubbish":
+        """Remove what ran out: unfinished uploads and files with an end."""
+        uploads, files = await _until_none(self.expire_uploads), await _until_none(self.expire_files)
+        return Rubbish(uploads, files, trash=0, pieces=0)
+
+    async def overdue(self) -> "Rubbish":
+        """Say how much `collect` would remove, and remove nothing."""
+        now = self._clock.now()
+        open_statuses = (UploadStatus.CREATED, UploadStatus.IN_PROGRESS)
+        uploads = [
+            upload
+            for status in open_statuses
+            async for upload in _all(self._uploads, [equals("status", status), below("expires_at", now)], "expires_at")
+        ]
+        expired = [file async for file in _all(self._files, [below("expires_at", now)], "expires_at")]
+        trash = [file async for file in _all(self._files, [below("deleted_at", now)], "deleted_at")]
+        tenants = await self._records.collection(TENANTS).get_many(SYSTEM, list({file.tenant_id for file in trash}))
+        days = {tenant.id: tenant.limits.trash_retention_days for tenant in tenants.values()}
+        gone = {file.id for file in expired}
+        over = [
+            file
+            for file in trash
+            if file.id not in gone and file.is_trash_over(retention_days=days.get(file.tenant_id, 0), now=now)
+        ]
+        pieces = 0
+
+        async def count(key: BlobKey) -> bool:
+            nonlocal pieces
+            pieces += not await self.is_wanted(key)
+            return True
+
+        await self._sweep(count)
+        return Rubbish(len(uploads), len(expired), len(over), pieces)
 
     async def finish_assembling(self) -> int:
         """Carry on with uploads whose process went away after their last byte."""
@@ -223,7 +286,7 @@ class MaintenanceService:
         for file in oldest:
             tenant = tenants.get(file.tenant_id)
             days = tenant.limits.trash_retention_days if tenant else 0
-            if file.deleted_at is not None and file.deleted_at <= now - timedelta(days=days):
+            if file.is_trash_over(retention_days=days, now=now):
                 done += await self._each([file], self._purge)
         return done
 
@@ -232,6 +295,7 @@ class MaintenanceService:
         # a record only cost room until the next sweep finds them.
         # Saving it as it was found makes sure that nobody took it out of the trash meanwhile.
         now = self._clock.now()
+        jobs = await jobs_of_file(self._records, file)
         event = replace(file_event(file, FileEventAction.PURGED, actor=None), id=f"{file.id}.purged", at=now)
         release = Increment(
             USAGES,
@@ -245,6 +309,7 @@ class MaintenanceService:
             Add(FILE_EVENTS, event, if_absent=True),
             release,
             Delete(MANIFESTS, file.tenant_id, file.id),
+            *[Delete(JOBS, job.tenant_id, job.id) for job in jobs],
             Delete(FILES, file.tenant_id, file.id),
         )
         await self._blobs.delete(file.key)
@@ -257,12 +322,16 @@ class MaintenanceService:
             return 0
         self._swept_at = now
 
-        async def known(key: BlobKey) -> bool:
-            found = await self._uploads.scan([equals("key", key)], order=Order("created_at"), limit=BATCH)
-            return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
+        return await self._sweep(self.is_wanted)
 
+    async def _sweep(self, known: Callable[[BlobKey], Awaitable[bool]]) -> int:
         age = self._retention.orphans.total_seconds()
         return await self._sweeping.sweep(known, older_than_seconds=age, now=self._clock.now())
+
+    async def is_wanted(self, key: BlobKey) -> bool:
+        """Tell whether an upload that is not over names these pieces."""
+        found = await self._uploads.scan([equals("key", key)], order=Order("created_at"), limit=BATCH)
+        return any(upload.status.is_open or upload.status is UploadStatus.ASSEMBLING for upload in found)
 
     async def settle_usages(self) -> int:
         """Set right the counters of tenants that a process left wrong when it died between two records."""
@@ -340,6 +409,29 @@ class MaintenanceService:
         if faults:
             raise faults[0]
         return done
+
+
+async def _until_none(work: Callable[[], Awaitable[int]]) -> int:
+    """Do a piece of work until nothing of it is left."""
+    done = 0
+    while piece := await work():
+        done += piece
+    return done
+
+
+async def _all(collection: Collection[R], where: Sequence[Condition], field: str) -> AsyncGenerator[R, None]:
+    """Yield every record that meets this, batch by batch; several may have one time, so the last come twice."""
+    seen: set[str] = set()
+    conditions = list(where)
+    while True:
+        found = await collection.scan(conditions, order=Order(field), limit=BATCH)
+        new = [one for one in found if one.id not in seen]
+        for one in new:
+            yield one
+        if len(found) < BATCH or not new:
+            return
+        seen = {one.id for one in found}
+        conditions = [*where, at_least(field, getattr(found[-1], field))]
 
 
 def _verified(file: File) -> FileStatus:

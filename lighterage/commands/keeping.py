@@ -1,16 +1,18 @@
-"""The commands that keep what is kept: backup, and restore."""
+"""The commands that keep what is kept, and remove what is not: backup, restore, gc, expire."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from domain.errors import LighterageError
-from lighterage.commands.shell import fail, load_settings, with_product
+from lighterage.commands.shell import AsJson, fail, load_settings, tell, with_product
 
 if TYPE_CHECKING:
     from lighterage.assembly import Product
     from lighterage.settings import Settings
+    from services.maintenance import Rubbish
 
 
 def backup(
@@ -50,6 +52,33 @@ def restore(
 
     with_product(settings, check)
     print("every file that the records name is whole")
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what is over: unfinished uploads and files that ran out, old trash, pieces of uploads that are no more."""
+
+    async def work(product: "Product") -> "Rubbish":
+        return await (product.maintenance.overdue() if dry_run else product.maintenance.collect())
+
+    _tell_rubbish(with_product(load_settings(), work), "would remove" if dry_run else "removed", as_json=as_json)
+
+
+def expire(as_json: AsJson = False) -> None:
+    """Remove what ran out, unfinished uploads and files with an end, without waiting for the server to do so."""
+    _tell_rubbish(
+        with_product(load_settings(), lambda product: product.maintenance.expire()), "removed", as_json=as_json
+    )
+
+
+def _tell_rubbish(found: "Rubbish", verb: str, *, as_json: bool) -> None:
+    text = (
+        f"{verb} {found.uploads} unfinished uploads, {found.expired_files} files past their end, "
+        f"{found.trash} files in the trash, {found.pieces} pieces of uploads that are no more"
+    )
+    tell(text, asdict(found), as_json=as_json)
 
 
 def _local_settings() -> "Settings":
