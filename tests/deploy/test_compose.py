@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +53,7 @@ def project() -> Read:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_each_profile_starts_what_it_says_R001_1_R001_2_R002_15_R002_33(project, profile):
+def test_each_profile_starts_what_it_says_R001_1_R001_2_R002_15_R002_16_R002_33(project, profile):
     """`local` is what comes without any."""
     read = project(profile)
 
@@ -127,3 +128,36 @@ def test_port_of_the_provider_is_one_address_for_all_R001_25(project):
     assert realm["realm"] == services["app"]["environment"]["LIGHTERAGE_OIDC_ISSUER"].rpartition("/")[2]
     audience = realm["clients"][0]["protocolMappers"][0]["config"]["included.custom.audience"]
     assert audience == services["app"]["environment"]["LIGHTERAGE_OIDC_AUDIENCE"]
+
+
+def test_client_has_an_image_of_its_own_R002_14_R002_32(project):
+    """The pages and a proxy, built from the same sources as the server's."""
+    web = project("full")["services"]["web"]
+    recipe = (ROOT / web["build"]["dockerfile"]).read_text()
+
+    pages = [line.strip(" &\\") for line in (ROOT / "Dockerfile").read_text().splitlines() if "npm run" in line]
+    assert pages
+    assert pages == [line.strip(" &\\") for line in recipe.splitlines() if "npm run" in line]
+    assert (ROOT / "deploy" / "nginx" / "lighterage.conf").is_file()
+    assert ("8080", 8080) in {(port["published"], port["target"]) for port in web["ports"]}
+
+
+def test_example_of_an_environment_can_be_taken_as_it_is_R004_8(tmp_path):
+    """`cp .env-example .env`; and with every line of settings switched on it is still one that the server takes."""
+    text = (ROOT / ".env-example").read_text()
+    (tmp_path / "as-it-is").write_text(text)
+    assert load_settings({}, env_file=tmp_path / "as-it-is").data_dir
+
+    filled = re.sub(r"^# ([A-Z][A-Z0-9_]*)=$", r"\1=filled", text, flags=re.MULTILINE)
+    filled = re.sub(r"^# ([A-Z][A-Z0-9_]*=)", r"\1", filled, flags=re.MULTILINE)
+    (tmp_path / "all-of-it").write_text(filled.replace("S3_ENDPOINT=filled", "S3_ENDPOINT=http://127.0.0.1:7070"))
+    settings = load_settings({}, env_file=tmp_path / "all-of-it")
+    assert settings.s3_bucket == "filled"
+    assert settings.metrics_token is not None
+
+
+def test_one_image_goes_everywhere_RC25(project):
+    """Compose, Kubernetes and AWS run the same image; each has its folder."""
+    assert {"lighterage"} == {project("full")["services"][name]["image"] for name in ("app", "worker", "resources")}
+    folders = ("compose", "helm/lighterage", "terraform/core", "terraform/eks", "terraform/ec2", "terraform/serverless")
+    assert [folder for folder in folders if not (ROOT / "deploy" / folder).is_dir()] == []

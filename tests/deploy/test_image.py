@@ -105,7 +105,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
         made.remove()
 
 
-def test_image_says_how_it_is_run_R004_18_R002_31_R002_6():
+def test_image_says_how_it_is_run_R004_18_R002_31_R002_6_R003_12():
     """Nobody's number, a health check, one volume, one port, and the server itself as process 1."""
     (found,) = json.loads(podman("image", "inspect", IMAGE))
     config = found["Config"]
@@ -131,10 +131,23 @@ def test_it_runs_read_only_as_nobody_R004_18_R002_7(container):
     assert "Python" in container.run("python", "-c", "import sys; print('Python', sys.flags.dont_write_bytecode)")
 
 
-def test_pages_are_built_in_R002_11(container):
-    """GraphiQL comes from the image, not from another origin."""
-    with urllib.request.urlopen(f"{container.url}/graphiql") as page:
+@pytest.mark.parametrize("path", ["/", "/graphiql", "/swagger"])
+def test_pages_are_built_in_R002_11_R001_3(container, path):
+    """They come from the image, not from another origin."""
+    with urllib.request.urlopen(f"{container.url}{path}") as page:
+        assert 200 == page.status
         assert b"<script" in page.read()
+
+
+def test_files_lie_in_a_directory_of_the_container_R002_26(container):
+    """In the volume, by the user's address and the file's name."""
+    with Connection(container.url, log_in(container.url)) as connection:
+        path = connection.create(5)
+        connection.start_patch(path, 0, 5)
+        connection.send(b"hello")
+        assert 204 == connection.answer()[0]
+
+    assert container.run("ls", "/data/files", f"/data/files/{EMAIL}").split()
 
 
 def test_a_stop_keeps_what_came_of_a_body_R004_18_R002_27(container):

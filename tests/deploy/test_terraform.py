@@ -31,7 +31,8 @@ def test_module_plans_what_it_promises_R004_19_R004_20_R004_21_R004_22_R003_9_R0
     """
     `terraform validate`, and `terraform test` with a provider that is not there.
 
-    Also R001_31 (CloudFront), R001_32 (API Gateway), R001_37 (no machines of one's own).
+    Also R001_31 (CloudFront), R001_32 and RC26 (API Gateway and its limits), R001_37 (no machines of one's own),
+    R004_14 (a private, encrypted bucket).
     """
     module, work = workspace
     work.run("fmt", "-check", "-recursive")

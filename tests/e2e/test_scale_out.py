@@ -183,7 +183,7 @@ class Client:
 
 
 @pytest.mark.timeout(400)
-def test_nothing_is_lost_and_nothing_done_twice_R004_27_R003_1(tmp_path, database, store):
+def test_nothing_is_lost_and_nothing_done_twice_R004_27_R003_1_R004_7(tmp_path, database, store):
     """Six uploads at once through two servers, of which one is killed again and again, as are the workers."""
     contents = [table_of(seed) for seed in range(UPLOADS)]
     chance = random.Random(11)

@@ -66,3 +66,29 @@ def test_deployment_has_its_pictures_R004_28_R004_30_R000_41():
     assert 4 <= read("docs/architecture.md").count("```mermaid")
     assert "## Before" in read("docs/deploying.md")
     assert "What breaks first" in read("docs/scalability.md")
+
+
+def test_setup_is_two_commands_R004_9_R004_10_R002_19_R002_20_R003_14_R001_20():
+    """What is needed first, one command to start and one to test, which are there."""
+    readme, targets = read("README.md"), set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+
+    assert "You need Python 3.11" in readme
+    blocks = re.findall(r"^```sh (\w+)\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert {"run": "make run\n", "test": "make test\n"} == {kind: text for kind, text in blocks if kind != "watch"}
+    assert {"run", "test", "image"} <= targets
+
+
+def test_choices_give_their_situation_R002_35():
+    """A page each, with what led to it and what was chosen."""
+    pages = {page.name: page.read_text() for page in (ROOT / "docs" / "decisions").glob("*.md")}
+
+    assert len(pages) >= 15
+    assert [name for name, text in sorted(pages.items()) if "Situation" not in text or "Choice" not in text] == []
+
+
+def test_performance_says_how_it_was_measured_R000_40():
+    """Command, machine and date beside the figures."""
+    page = read("docs/performance.md")
+
+    assert ".venv/bin/python -m benchmarks.upload" in page
+    assert re.search(r"Measured on 20\d\d-\d\d-\d\d on \w+ cores", page)
