@@ -395,7 +395,9 @@ def build_app(product: Product, *, stopping: asyncio.Event | None = None) -> App
     routes += [
         *routes_of(operations),
         *account_routes(services.registration),
-        *share_routes(services.shares, client_page=partial(client_page, WEB_DIST / "app")),
+        *share_routes(
+            services.shares, client_page=partial(client_page, WEB_DIST / "app" if settings.graphql else None)
+        ),
         *swagger_routes(WEB_DIST / "swagger"),
     ]
     routes.append(SelectRoute(services.queries, services.tenants, services.signing))

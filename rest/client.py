@@ -19,10 +19,11 @@ _NOT_BUILT = not_built(
 )
 
 
-def client_page(dist: Path) -> Response | None:
-    """Give the page, as links for guests lead to it; None where it was not built."""
-    page = dist / "index.html"
-    return page_response(page, not_built=_NOT_BUILT, policy=POLICY) if page.is_file() else None
+def client_page(dist: Path | None) -> Response | None:
+    """Give the page, as links for guests lead to it; None where it was not built, or is not served."""
+    if dist is None or not (dist / "index.html").is_file():
+        return None
+    return page_response(dist / "index.html", not_built=_NOT_BUILT, policy=POLICY)
 
 
 def client_routes(dist: Path) -> list[Route]:

@@ -8,6 +8,13 @@ import pytest
 from tests.support.product import Caller, World, open_world
 
 
+@pytest.fixture(autouse=True)
+def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where built pages would be: whether somebody built them here must not decide how a test ends."""
+    monkeypatch.setattr("lighterage.assembly.WEB_DIST", tmp_path / "pages")
+    return tmp_path / "pages"
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
