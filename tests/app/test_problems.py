@@ -69,7 +69,7 @@ async def test_keys_are_public_and_hold_no_secret(world):
 
 
 @pytest.mark.parametrize("face", ["rest", "tus"])
-async def test_mistake_of_ours_shows_nothing_of_itself(world, anna, monkeypatch, caplog, face):
+async def test_mistake_of_ours_shows_nothing_of_itself_R003_36(world, anna, monkeypatch, caplog, face):
     """The client gets an id, the log the rest."""
 
     async def fail(*_args: object, **_kwargs: object) -> None:

@@ -103,7 +103,7 @@ async def test_closed_directory_is_the_tenants_own(world, anna, bert):
     assert (made.status_code, len(mine.json()), theirs.json()) == (201, 1, [])
 
 
-async def test_items_in_dynamodb_are_three_texts_R004_12_R004_13(tmp_path, monkeypatch):
+async def test_items_in_dynamodb_are_three_texts_R004_12_R004_13_R004_17(tmp_path, monkeypatch):
     """Exactly `name`, `email` and `avatar_url`, whatever else the server knows."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
