@@ -243,19 +243,6 @@ async def test_browser_gets_a_page(shares, anna, file, guest):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-async def test_browser_gets_the_page_for_everybody_where_it_was_built(shares, anna, file, guest, pages):
-    """It asks for the rest itself; programs are answered as ever."""
-    (pages / "app").mkdir(parents=True)
-    (pages / "app" / "index.html").write_text("<title>the page</title>")
-    path = await path_of(shares, anna, file)
-    page = await guest.get(path, headers=HTML)
-    described = await guest.get(path)
-
-    assert page.text == "<title>the page</title>"
-    assert "default-src 'self'" in page.headers["content-security-policy"]
-    assert described.json()["name"] == "manifest.txt"
-
-
 async def test_page_of_a_file_with_markup_in_its_name_is_inert(world, shares, anna, guest):
     """Whoever names a file must not run a script at whoever is sent it."""
     await anna.upload(b"x", name="<script>alert(1)</script>.txt")

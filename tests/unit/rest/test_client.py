@@ -6,7 +6,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from rest.client import POLICY, client_routes
+from rest.client import POLICY, client_page, client_routes
+from rest.shares import share_routes
 
 
 @pytest.fixture
@@ -64,3 +65,23 @@ def test_root_without_a_built_page_says_how_to_get_it(tmp_path):
 def test_asset_is_sent_as_small_as_the_browser_takes_it(dist, accepted, expected):
     """From the twins that the build made; caches are told that it depends."""
     assert (*expected, "accept-encoding") == raw_asset(dist, accepted)
+
+
+class NoShares:
+    """Nobody asks it: the page does that by itself, later."""
+
+
+def test_browser_at_a_share_link_gets_the_page_where_it_was_built(dist):
+    """A browser alone; whatever the token, the answer is the same."""
+    routes = share_routes(NoShares(), client_page=lambda: client_page(dist))  # type: ignore[arg-type]
+    answer = TestClient(Starlette(routes=routes)).get("/s/any", headers={"accept": "text/html,*/*"})
+
+    assert (answer.status_code, answer.text) == (200, "<title>Lighterage</title>")
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_share_link_has_no_page_where_none_was_built(tmp_path):
+    """Then the page without a script stands there."""
+    assert client_page(tmp_path / "missing") is None
+    assert client_page(None) is None
