@@ -25,7 +25,7 @@ from auth.receipts import write_receipt
 from domain.clock import Clock
 from domain.errors import TokenExpired, TokenInvalid
 from domain.file import File
-from domain.ids import FileId, SessionId, ShareLinkId, TenantId, UploadId, UserId
+from domain.ids import FileId, FileVersionId, SessionId, ShareLinkId, TenantId, UploadId, UserId
 from domain.principal import Scope
 from domain.user import SigningKey
 
@@ -51,6 +51,7 @@ class DownloadClaims:
     tenant_id: TenantId
     file_id: FileId
     inline: bool
+    version_id: FileVersionId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +154,26 @@ class TokenService:
             raise TokenInvalid("the token is not valid") from error
         return AccessClaims(user_id, tenant_id, session_id, scopes, _time(claims))
 
-    def issue_download(self, *, tenant_id: TenantId, file_id: FileId, inline: bool, lifetime: timedelta) -> str:
-        """Make a token that is good for reading one file, by whoever holds it."""
+    def issue_download(
+        self,
+        *,
+        tenant_id: TenantId,
+        file_id: FileId,
+        inline: bool,
+        lifetime: timedelta,
+        version_id: FileVersionId | None = None,
+    ) -> str:
+        """Make a token that is good for reading one file, or one version of it, by whoever holds it."""
         claims: dict[str, object] = {"tid": tenant_id, "fid": file_id, "inline": inline}
+        if version_id is not None:
+            claims["vid"] = version_id
         return self._issue(_DOWNLOAD, self._clock.now() + lifetime, claims)
 
     def verify_download(self, token: str) -> DownloadClaims:
         claims = self._verify(token, _DOWNLOAD)
-        return DownloadClaims(TenantId(claims["tid"]), FileId(claims["fid"]), bool(claims["inline"]))
+        vid = claims.get("vid")
+        version_id = None if vid is None else FileVersionId(vid)
+        return DownloadClaims(TenantId(claims["tid"]), FileId(claims["fid"]), bool(claims["inline"]), version_id)
 
     def issue_upload(self, *, tenant_id: TenantId, user_id: UserId, upload_id: UploadId, expires_at: datetime) -> str:
         """Make a token that is good for one upload only, so that a long transfer outlives its session."""

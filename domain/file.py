@@ -1,5 +1,6 @@
 """Files: what is stored whole, and how its blob is named."""
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from enum import Enum
 
 from domain.blob import BlobKey
 from domain.errors import FileNotReady, InvalidValue, NotProcessed
-from domain.ids import SYSTEM, FileId, ShareLinkId, TenantId, UserId, uuid_of
+from domain.ids import SYSTEM, FileId, FileVersionId, ShareLinkId, TenantId, UserId, first_version_id, uuid_of
 from domain.records import Kind
 
 NAME_LENGTH_MAX = 1024  # characters; longer names are refused, not cut
@@ -17,6 +18,7 @@ METADATA_KEY_LENGTH_MAX = 128
 METADATA_VALUE_LENGTH_MAX = 4096
 RESOURCE_LENGTH_MAX = 128
 EVERYONE = "*"
+MARK_LENGTH = 16  # hexadecimal digits: 64 bits, for the 64 entries of a file
 
 # What S3's user guide lists as safe in object keys everywhere. '@' and '+' need an escape in URLs only.
 _KEY_UNSAFE = re.compile(r"[^A-Za-z0-9!_.*'()@+-]")
@@ -49,6 +51,12 @@ class MetadataEntry:
     key: str
     value: str
 
+    @property
+    def mark(self) -> str:
+        """What stands for it where files are searched: short, and the same for this key and value alone."""
+        content = f"{len(self.key)} {self.key}{self.value}"
+        return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:MARK_LENGTH]
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -73,6 +81,9 @@ class File:
         link_id: The file request that a guest uploaded it by.
         collection: Which kind of files it came in with; rules of processing go by it.
         awaits: Kinds of jobs that must succeed before it may be read.
+        version_number: Which content this is, from 1.
+        content_id: Names this content; None for the first.
+        content_at, content_by: When this content came and from whom; None for the first.
         revision: The version that optimistic updates name.
     """
 
@@ -98,12 +109,21 @@ class File:
     awaits: tuple[str, ...] = ()
     number: int = 0
     link_id: ShareLinkId | None = None
+    version_number: int = 1
+    content_id: FileVersionId | None = None
+    content_at: datetime | None = None
+    content_by: UserId | None = None
     revision: int = 0
 
     @property
     def uploader(self) -> UserId | None:
         """Who sent its bytes; None for a guest."""
         return None if self.link_id is not None else self.uploaded_by
+
+    @property
+    def version_id(self) -> FileVersionId:
+        """Names the present content."""
+        return self.content_id or first_version_id(self.id)
 
     @property
     def name_folded(self) -> str:
@@ -115,6 +135,11 @@ class File:
         if self.visibility in (Visibility.TENANT, Visibility.PUBLIC) or self.uploaded_by is None:
             return EVERYONE
         return self.uploaded_by
+
+    @property
+    def metadata_marks(self) -> str | None:
+        """What a search for entries looks through; None where there are none."""
+        return f" {' '.join(entry.mark for entry in self.metadata)} " if self.metadata else None
 
     @property
     def resource_type(self) -> str | None:
@@ -162,6 +187,7 @@ FILES = Kind(
         "uploaded_by",
         "resource_type",
         "resource_id",
+        "metadata_marks",
         "collection",
         "created_at",
         "updated_at",
@@ -262,9 +288,9 @@ def _safe_segment(text: str) -> str:
     return segment or "_"
 
 
-def blob_key(file_id: FileId, *, folder: str, name: str) -> BlobKey:
+def blob_key(file_id: FileId | FileVersionId, *, folder: str, name: str) -> BlobKey:
     """
-    Name the blob of a file: `folder/uuid/name`, made of characters that are safe in every store.
+    Name the blob of a file, or of a later version: `folder/uuid/name`, of characters that are safe in every store.
 
     The UUID keeps two names apart that become the same safe name; the original name stays in the record.
 

@@ -19,6 +19,7 @@ SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 EventId = NewType("EventId", str)
 ShareLinkId = NewType("ShareLinkId", str)
+FileVersionId = NewType("FileVersionId", str)
 JobId = NewType("JobId", str)
 WebhookId = NewType("WebhookId", str)
 
@@ -80,6 +81,15 @@ def new_api_key_id(now: datetime) -> ApiKeyId:
 
 def new_share_link_id(now: datetime) -> ShareLinkId:
     return ShareLinkId("link_" + _encode(_uuid7(now)))
+
+
+def new_version_id(now: datetime) -> FileVersionId:
+    return FileVersionId("version_" + _encode(_uuid7(now)))
+
+
+def first_version_id(file_id: FileId) -> FileVersionId:
+    """Name the content that a file began with: whoever has the file's id has it."""
+    return FileVersionId("version_" + file_id.rpartition("_")[2])
 
 
 def new_upload_id() -> UploadId:

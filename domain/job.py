@@ -158,9 +158,9 @@ def retry_seconds(attempt: int) -> int:
     return int(min(RETRY_SECONDS_MAX, RETRY_SECONDS_MIN * 2 ** (attempt - 1)))
 
 
-def job_id(file_id: FileId, kind: str) -> JobId:
-    """Name the job: a file has one of each kind, however often it is written."""
-    digest = hashlib.sha256(f"{file_id} {kind}".encode()).digest()
+def job_id(content_id: str, kind: str) -> JobId:
+    """Name the job: a file, or a later version of one, has one of each kind, however often it is written."""
+    digest = hashlib.sha256(f"{content_id} {kind}".encode()).digest()
     return JobId(encode_id("job", int.from_bytes(digest[:16])))
 
 
@@ -217,14 +217,27 @@ def parse_collection(text: str) -> str:
     return text
 
 
-def jobs_of(words: Sequence[str], *, file_id: FileId, tenant_id: str, content_type: str, now: datetime) -> list[Job]:
-    """Make the jobs of a file that was just completed; kinds that its type has no use for are left out."""
+def jobs_of(
+    words: Sequence[str],
+    *,
+    file_id: FileId,
+    tenant_id: str,
+    content_type: str,
+    now: datetime,
+    version_id: str | None = None,
+) -> list[Job]:
+    """
+    Make the jobs of a file that was just completed; kinds that its type has no use for are left out.
+
+    Args:
+        version_id: Of a later version, whose jobs are not those of the file's first content.
+    """
     made = []
     for word in words:
         kind, is_required = word.rstrip("!"), word.endswith("!")
         fitting = _TYPES_OF_KIND.get(kind)
         if is_required or fitting is None or fitting.fullmatch(content_type):
-            made.append(Job(job_id(file_id, kind), tenant_id, file_id, kind, now, now, is_required))
+            made.append(Job(job_id(version_id or file_id, kind), tenant_id, file_id, kind, now, now, is_required))
     return made
 
 

@@ -20,7 +20,7 @@ from domain.errors import (
     UploadExpired,
 )
 from domain.file import MetadataEntry, Resource, Visibility
-from domain.ids import FileId, ShareLinkId, UploadId, UserId
+from domain.ids import FileId, FileVersionId, ShareLinkId, UploadId, UserId
 from domain.records import Kind
 
 LENGTH_MAX = 2**63 - 1  # what every database, store and language keeps as a number
@@ -70,6 +70,7 @@ class Upload:
         file_id: Chosen at creation, so that finishing it twice makes one file.
         user_id: Whose file it becomes.
         link_id: The file request that a guest uploads it by.
+        version_id: Names the new content of a file that is there already; None: the upload becomes a file.
         content_type: As declared; once `is_sniffed`, as found in the first bytes.
         length: Bytes there will be; None while the client has not said.
         writer: The blob so far; its size is the offset.
@@ -107,6 +108,7 @@ class Upload:
     concatenation_header: str | None = None
     members: tuple[UploadId, ...] = ()
     link_id: ShareLinkId | None = None
+    version_id: FileVersionId | None = None
     collection: str | None = None
     processing: tuple[str, ...] = ()
     revision: int = 0
@@ -352,11 +354,14 @@ class NewUpload:
     """
     What a service needs to begin an upload, whichever face it came through; checked values only.
 
-    `length` None: declared later.
+    Attributes:
+        length: None: declared later.
+        file_id: The file that gets a new version; what else is said of a file here is not for it.
     """
 
     name: str
     length: int | None = None
+    file_id: FileId | None = None
     content_type: str = "application/octet-stream"
     metadata: tuple[MetadataEntry, ...] = ()
     metadata_header: str | None = None

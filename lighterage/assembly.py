@@ -48,6 +48,7 @@ from domain.tenant import MEMBERSHIPS, TENANTS, USAGES, Limits
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS
 from domain.user import SESSIONS, SIGNING_KEYS, USERS, SigningKey
+from domain.version import FILE_VERSIONS
 from domain.webhook import WEBHOOKS, Courier
 from jobs.maintenance import run_maintenance
 from lighterage.authentication import App, Door
@@ -88,6 +89,7 @@ from services.maintenance import MaintenanceService, Retention
 from services.manifests import ManifestService
 from services.members import MemberService
 from services.posting import PostingService
+from services.purging import Purger
 from services.queries import QueryService
 from services.receipts import ReceiptService
 from services.registration import RegistrationRules, RegistrationService
@@ -99,6 +101,7 @@ from services.tenants import TenantService
 from services.throttling import Rates, Throttle
 from services.tickets import Tickets
 from services.uploads import UploadRules, UploadService
+from services.versions import VersionService
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config
 
@@ -121,6 +124,7 @@ KINDS: tuple[Kind, ...] = (  # type: ignore[type-arg]
     FILES,
     OPEN_FILES,
     PROFILES,
+    FILE_VERSIONS,
     FILE_EVENTS,
     MANIFESTS,
     SHARE_LINKS,
@@ -262,7 +266,13 @@ async def open_product(
                 must_verify=settings.verify_email,
             ),
         )
-        files = FileService(records=records, blobs=blobs, bus=bus, tokens=tokens, clock=clock, public_url=public_url)
+        purger = Purger(records=records, blobs=blobs, bus=bus, clock=clock)
+        files = FileService(
+            records=records, blobs=blobs, bus=bus, tokens=tokens, purger=purger, clock=clock, public_url=public_url
+        )
+        versions = VersionService(
+            records=records, blobs=blobs, bus=bus, purger=purger, clock=clock, kept_max=settings.versions_max
+        )
         tickets = Tickets(records=records, clock=clock)
         members = MemberService(
             records=records,
@@ -329,6 +339,7 @@ async def open_product(
             processing=processing.service,
             webhooks=hooks.service,
             receipts=ReceiptService(files=files, tokens=tokens, issuer=public_url),
+            versions=versions,
             signing=SigningService(keys=accounts, clock=clock),
         )
         maintenance = MaintenanceService(
@@ -339,8 +350,9 @@ async def open_product(
             uploads=uploads,
             clock=clock,
             retention=Retention(events=timedelta(days=settings.event_days), audit=timedelta(days=settings.audit_days)),
+            purger=purger,
             settler=UsageSettler(records=records, clock=clock) if settings.mongo_url is not None else None,
-            more=processing.chores,
+            more=(*processing.chores, versions.settle),
         )
         basic = BasicLogIns(accounts=accounts, records=records, clock=clock) if settings.basic_auth else None
         yield Product(

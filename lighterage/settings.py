@@ -17,6 +17,7 @@ from domain.errors import InvalidValue
 from domain.job import parse_rules
 from domain.rate import parse_rate
 from domain.user import parse_email
+from domain.version import VERSIONS_MAX
 from lighterage.proxies import parse_networks
 
 PREFIX = "LIGHTERAGE_"
@@ -255,6 +256,7 @@ class Settings(BaseModel):
         "x-forwarded", "Which fields they set: `X-Forwarded-For`, `-Proto`, `-Host`, `-Prefix`, or `Forwarded`."
     )
     audit_days: int = _setting(365, "How long it is kept who did what that touches security.", ge=1, le=3650)
+    versions_max: int = _setting(10, "Old versions of a file that are kept, with their bytes.", ge=0, le=VERSIONS_MAX)
     event_days: int = _setting(7, "How long file events are kept for clients that were away.", ge=1, le=365)
 
     processing: RulesText = _setting(

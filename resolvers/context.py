@@ -20,9 +20,13 @@ from domain.share import ShareLink
 from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
+from domain.version import FileVersion
+from resolvers.filters import file_query
 from resolvers.loaders import Loader
-from schema.context import Members
+from schema.context import FilePageRequest, Members
 from schema.enums import SqlFormat
+from schema.files import File as FileType
+from schema.files import FileFilter, FileOrder
 from schema.pagination import Connection, connection
 from schema.queries import SqlColumn, SqlSchema
 from schema.scalars import BIG_INT_MAX
@@ -113,6 +117,24 @@ class RequestContext:
             page.items, page.has_next, page.has_previous, lambda place: found.cursor_of(page.items[place]), count
         )
 
+    async def files(
+        self, tenant_id: str | None, filter: FileFilter | None, order_by: FileOrder | None, page: FilePageRequest
+    ) -> Connection[FileType]:
+        service, query = self.services.files, file_query(tenant_id, filter, order_by)
+        found = await service.list_files(
+            self.principal, query, first=page.first, after=page.after, last=page.last, before=page.before
+        )
+
+        async def count() -> int:
+            return await service.count_files(self.principal, query)
+
+        return connection(
+            found.page,
+            FileType.from_domain,
+            cursor_at=lambda place: found.cursor_of(found.page.items[place]),
+            count=count,
+        )
+
     async def share_links(self, file: File | None, *, first: int, after: str | None) -> Connection[ShareLinkType]:
         shares, principal = self.services.shares, self.principal
         if file is None:
@@ -134,9 +156,14 @@ class RequestContext:
     async def jobs(self, file: File) -> Sequence[Job]:
         return await self._loaders.jobs.load(file.id) or []
 
-    async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
+    async def versions_of(self, file: File) -> Sequence[FileVersion]:
+        return await self.services.versions.list_of_file(self.principal, file)
+
+    async def download_url(
+        self, file: File, *, ttl_seconds: int, inline: bool, version: FileVersion | None = None
+    ) -> str | None:
         files = self.services.files
-        url = await files.download_url(self.principal, file, ttl_seconds=ttl_seconds, inline=inline)
+        url = await files.download_url(self.principal, file, ttl_seconds=ttl_seconds, inline=inline, version=version)
         return None if url is None else self.as_reached(url)
 
     async def sql_schema(self, file: File) -> SqlSchema | None:

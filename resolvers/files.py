@@ -9,17 +9,14 @@ import strawberry
 from domain.errors import InvalidValue, LighterageError, NotFound
 from domain.event import FileEventAction as FileEventActionRecord
 from domain.file import File as FileRecord
-from domain.file import FileStatus as FileStatusRecord
 from domain.file import MetadataEntry, Resource, Visibility, parse_metadata, parse_name, parse_resource
 from domain.ids import FileId, is_id
 from domain.principal import Principal
 from resolvers.context import Info
-from resolvers.ids import check_count, known_file_ids, known_user_ids, parse_file_id, parse_tenant_id
-from schema.enums import OrderDirection
+from resolvers.ids import check_count, check_tenant, known_file_ids, parse_file_id, parse_version_id
+from schema.context import FilePageRequest
 from schema.errors import UserError, refusal, user_error
 from schema.files import (
-    BigIntFilter,
-    DateTimeFilter,
     DeleteFilesInput,
     DeleteFilesPayload,
     File,
@@ -28,17 +25,18 @@ from schema.files import (
     FileFilter,
     FileOrder,
     MetadataInput,
+    PurgeFilesInput,
+    PurgeFilesPayload,
     ResourceLinkInput,
     RestoreFilesInput,
     RestoreFilesPayload,
-    StringFilter,
+    RestoreFileVersionInput,
+    RestoreFileVersionPayload,
     UpdateFileInput,
     UpdateFilePayload,
 )
 from schema.pagination import Connection
-from services.files import UNCHANGED, FileChanges, FileQuery
-from services.files import FileOrder as FileOrderRecord
-from services.files import FileOrderField as FileOrderFieldRecord
+from services.files import UNCHANGED, FileChanges
 
 TenantArgument: TypeAlias = Annotated[
     strawberry.ID | None, strawberry.argument(name="tenantId", description="Whose files; default: the token's tenant.")
@@ -55,20 +53,8 @@ async def list_files(
     last: Annotated[int | None, strawberry.argument(description="The last so many, up to 100.")] = None,
     before: Annotated[str | None, strawberry.argument(description="End ahead of this cursor.")] = None,
 ) -> Connection[File]:
-    service, principal = info.context.services.files, info.context.principal
-    query = file_query(tenant_id, filter, order_by)
-    found = await service.list_files(principal, query, first=first, after=after, last=last, before=before)
-
-    async def count() -> int:
-        return await service.count_files(principal, query)
-
-    return Connection(
-        nodes=[File.from_domain(record) for record in found.page.items],
-        has_next=found.page.has_next,
-        has_previous=found.page.has_previous,
-        cursor_at=lambda place: found.cursor_of(found.page.items[place]),
-        count=count,
-    )
+    page = FilePageRequest(first=first, after=after, last=last, before=before)
+    return await info.context.files(tenant_id, filter, order_by, page)
 
 
 async def get_file(
@@ -106,56 +92,48 @@ async def restore_files(
     return RestoreFilesPayload(files=files, user_errors=errors)
 
 
+async def purge_files(
+    info: Info, input: Annotated[PurgeFilesInput, strawberry.argument(description="Which files.")]
+) -> PurgeFilesPayload | None:
+    files, errors = await _each(info.context.services.files.purge, info.context.principal, input.file_ids)
+    return PurgeFilesPayload(purged_file_ids=[file.id for file in files], user_errors=errors)
+
+
+async def restore_file_version(
+    info: Info, input: Annotated[RestoreFileVersionInput, strawberry.argument(description="Which content.")]
+) -> RestoreFileVersionPayload | None:
+    try:
+        file_id, version_id = parse_file_id(input.file_id), parse_version_id(input.version_id)
+        record = await info.context.services.versions.restore(info.context.principal, file_id, version_id)
+    except NotFound as error:
+        return RestoreFileVersionPayload(user_errors=refusal(error, path=(f"{error.kind}Id",)))
+    except LighterageError as error:
+        return RestoreFileVersionPayload(user_errors=refusal(error))
+    return RestoreFileVersionPayload(file=File.from_domain(record))
+
+
 async def file_events(
     info: Info,
+    tenant_id: TenantArgument = None,
     filter: Annotated[FileEventFilter | None, strawberry.argument(description="Which events.")] = None,
     after: Annotated[
         str | None, strawberry.argument(description="The last cursor seen: what happened since comes first.")
     ] = None,
 ) -> AsyncGenerator[FileEvent, None]:
     wanted = filter or FileEventFilter()
+    check_tenant(info.context.principal, tenant_id)
     events = info.context.services.files.events(
         info.context.principal,
         after=after,
         actions=None if wanted.actions is None else [FileEventActionRecord(item.value) for item in wanted.actions],
         file_ids=None if wanted.file_ids is None else known_file_ids(wanted.file_ids),
-        resource=None if wanted.resource is None else (wanted.resource.type, _tuple(wanted.resource.ids)),
+        resource=None
+        if wanted.resource is None
+        else (wanted.resource.type, None if wanted.resource.ids is None else tuple(wanted.resource.ids)),
     )
     async with aclosing(events):
         async for cursor, event, file in events:
             yield FileEvent.from_domain(cursor, event, file)
-
-
-def file_query(tenant_id: str | None, filter: FileFilter | None, order_by: FileOrder | None) -> FileQuery:
-    """Put the operators of the API into the words of the service."""
-    wanted = filter or FileFilter()
-    name, media = wanted.name or StringFilter(), wanted.content_type or StringFilter()
-    size, resource = wanted.size or BigIntFilter(), wanted.resource
-    created, expires = wanted.created_at or DateTimeFilter(), wanted.expires_at or DateTimeFilter()
-    return FileQuery(
-        tenant_id=None if tenant_id is None else parse_tenant_id(tenant_id),
-        search=wanted.search,
-        name_eq=name.eq,
-        name_in=_tuple(name.in_),
-        name_prefix=name.starts_with,
-        content_type_eq=media.eq,
-        content_type_in=_tuple(media.in_),
-        content_type_prefix=media.starts_with,
-        statuses=None if wanted.status is None else tuple(FileStatusRecord(item.value) for item in wanted.status),
-        visibilities=None if wanted.visibility is None else tuple(Visibility(item.value) for item in wanted.visibility),
-        resource_type=None if resource is None else resource.type,
-        resource_ids=None if resource is None else _tuple(resource.ids),
-        uploaded_by=None if wanted.uploaded_by is None else tuple(known_user_ids(wanted.uploaded_by)),
-        size_min=size.gte,
-        size_max=size.lte,
-        created_from=created.gte,
-        created_before=created.lt,
-        expires_from=expires.gte,
-        expires_before=expires.lt,
-        sha256=wanted.sha256,
-        deleted=bool(wanted.deleted),
-        order=_order(order_by),
-    )
 
 
 def file_changes(input: UpdateFileInput) -> FileChanges:
@@ -191,19 +169,6 @@ def resource_of(input: ResourceLinkInput | None) -> Resource | None:
 
 def metadata_of(input: Sequence[MetadataInput] | None) -> tuple[MetadataEntry, ...]:
     return parse_metadata([(entry.key, entry.value) for entry in input or ()])
-
-
-def _order(order_by: FileOrder | None) -> FileOrderRecord:
-    if order_by is None:
-        return FileOrderRecord(FileOrderFieldRecord.CREATED_AT, descending=True)
-    # By name: the two enums have the same members, which a test holds.
-    return FileOrderRecord(
-        FileOrderFieldRecord[order_by.field.name], descending=order_by.direction is OrderDirection.DESC
-    )
-
-
-def _tuple(texts: list[str] | None) -> tuple[str, ...] | None:
-    return None if texts is None else tuple(texts)
 
 
 async def _each(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from domain.errors import InvalidValue, NotFound
-from domain.ids import ApiKeyId, FileId, ShareLinkId, TenantId, UploadId, UserId, is_id
+from domain.ids import ApiKeyId, FileId, FileVersionId, ShareLinkId, TenantId, UploadId, UserId, is_id
+from domain.principal import Principal
 
 IDS_MAX = 100  # in one field or mutation
 
@@ -28,6 +29,10 @@ def parse_api_key_id(text: str) -> ApiKeyId:
     return ApiKeyId(_parse(text, "apikey"))
 
 
+def parse_version_id(text: str) -> FileVersionId:
+    return FileVersionId(_parse(text, "version"))
+
+
 def parse_share_link_id(text: str) -> ShareLinkId:
     return ShareLinkId(_parse(text, "link"))
 
@@ -39,6 +44,12 @@ def known_file_ids(texts: Sequence[str]) -> list[FileId]:
 
 def known_user_ids(texts: Sequence[str]) -> list[UserId]:
     return [UserId(text) for text in texts if is_id(text, "user")]
+
+
+def check_tenant(principal: Principal, tenant_id: str | None) -> None:
+    """Raise NotFound for any tenant but the one that the caller's token is for."""
+    if tenant_id is not None and not principal.is_guest and parse_tenant_id(tenant_id) != principal.tenant_id:
+        raise NotFound("tenant")
 
 
 def check_count(ids: Sequence[object], *, name: str) -> None:

@@ -6,11 +6,11 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import NotFound
-from domain.ids import ApiKeyId, FileId, JobId, ShareLinkId, TenantId, UploadId, UserId, is_id
+from domain.ids import ApiKeyId, FileId, FileVersionId, JobId, ShareLinkId, TenantId, UploadId, UserId, is_id
 from resolvers.context import Info, RequestContext
 from resolvers.ids import check_count
 from schema.accounts import Tenant, User
-from schema.files import File
+from schema.files import File, FileVersion
 from schema.jobs import ProcessingJob
 from schema.keys import ApiKey
 from schema.node import Node
@@ -46,6 +46,8 @@ async def find_node(context: RequestContext, id: str) -> Node | None:
             return ShareLink.from_domain(await context.services.shares.get(context.principal, ShareLinkId(id)))
         if is_id(id, "job"):
             return ProcessingJob.from_domain(await context.services.processing.get(context.principal, JobId(id)))
+        if is_id(id, "version"):
+            return FileVersion.from_domain(*await context.services.versions.get(context.principal, FileVersionId(id)))
         if is_id(id, "tenant"):
             return Tenant.from_domain(await context.get_tenant(TenantId(id)))
     except NotFound:

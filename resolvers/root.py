@@ -18,7 +18,16 @@ from resolvers.accounts import (
     verify_email,
     viewer,
 )
-from resolvers.files import delete_files, file_events, get_file, list_files, restore_files, update_file
+from resolvers.files import (
+    delete_files,
+    file_events,
+    get_file,
+    list_files,
+    purge_files,
+    restore_file_version,
+    restore_files,
+    update_file,
+)
 from resolvers.jobs import retry_processing
 from resolvers.keys import create_api_key, list_api_keys, revoke_api_key
 from resolvers.members import (
@@ -49,7 +58,15 @@ from schema.accounts import (
 )
 from schema.directives import Auth, Cost
 from schema.enums import Scope, TenantRole
-from schema.files import DeleteFilesPayload, File, RestoreFilesPayload, UpdateFilePayload
+from schema.files import (
+    DeleteFilesPayload,
+    File,
+    FileVersion,
+    PurgeFilesPayload,
+    RestoreFilesPayload,
+    RestoreFileVersionPayload,
+    UpdateFilePayload,
+)
 from schema.jobs import ProcessingJob, RetryProcessingPayload
 from schema.keys import ApiKey, CreateApiKeyPayload, RevokeApiKeyPayload
 from schema.members import (
@@ -234,6 +251,16 @@ class Mutation:
     retry_processing: RetryProcessingPayload | None = strawberry.field(
         resolver=retry_processing, description="Queues failed jobs again.", directives=[WRITE, Cost(weight=10)]
     )
+    purge_files: PurgeFilesPayload | None = strawberry.field(
+        resolver=purge_files,
+        description="Out of the store, for good.",
+        directives=[Auth(scope=Scope.FILES_WRITE, role=TenantRole.ADMIN), Cost(weight=10)],
+    )
+    restore_file_version: RestoreFileVersionPayload | None = strawberry.field(
+        resolver=restore_file_version,
+        description="Makes an older version the current one, as a new version.",
+        directives=[WRITE, Cost(weight=10)],
+    )
     create_share_link: CreateShareLinkPayload | None = strawberry.field(
         resolver=create_share_link, description="A link for guests.", directives=[SHARE, Cost(weight=10)]
     )
@@ -270,7 +297,7 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[File, Upload, Tenant, User, ApiKey, ShareLink, ProcessingJob],
+        types=[File, Upload, Tenant, User, ApiKey, ShareLink, ProcessingJob, FileVersion],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

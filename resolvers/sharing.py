@@ -20,7 +20,7 @@ Answer: TypeAlias = dict[str, Any] | orjson.Fragment
 KEPT_MAX = 256  # answers
 KEPT_SECONDS = 1.0  # an event is sent to everyone within moments; later the same event may show something else
 # What tells each user something else about the same thing. A test asks for every other field as two users.
-PERSONAL_FIELDS = frozenset({"memberships", "shareLinks"})
+PERSONAL_FIELDS = frozenset({"memberships", "shareLinks", "files"})
 
 
 class SharedAnswers:

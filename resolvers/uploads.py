@@ -15,7 +15,7 @@ from domain.upload import NewUpload
 from domain.upload import UploadStatus as UploadStatusRecord
 from resolvers.context import Info
 from resolvers.files import metadata_of, resource_of
-from resolvers.ids import parse_upload_id
+from resolvers.ids import check_tenant, parse_file_id, parse_upload_id
 from schema.enums import UploadStatus
 from schema.errors import refusal
 from schema.scalars import BigInt
@@ -56,7 +56,10 @@ async def create_upload(
     info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file to come.")]
 ) -> CreateUploadPayload | None:
     try:
+        check_tenant(info.context.principal, input.tenant_id)
         upload = await info.context.services.uploads.begin(info.context.principal, new_upload(input))
+    except NotFound as error:
+        return CreateUploadPayload(user_errors=refusal(error, path=(f"{error.kind}Id",)))
     except LighterageError as error:
         return CreateUploadPayload(user_errors=refusal(error))
     return CreateUploadPayload(upload=Upload.from_domain(upload))
@@ -118,6 +121,7 @@ def new_upload(input: CreateUploadInput) -> NewUpload:
     return NewUpload(
         name=parse_name(input.name),
         length=input.size,
+        file_id=None if input.file_id is None else parse_file_id(input.file_id),
         content_type=parse_media_type(input.content_type),
         metadata=metadata_of(input.metadata),
         visibility=Visibility.PRIVATE if input.visibility is None else Visibility(input.visibility.value),

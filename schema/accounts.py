@@ -11,7 +11,7 @@ from domain.ids import TenantId, UserId
 from domain.tenant import Membership as MembershipRecord
 from domain.tenant import Tenant as TenantRecord
 from domain.user import User as UserRecord
-from schema.context import Info
+from schema.context import FilePageRequest, Info
 from schema.directives import Auth, Cost
 from schema.enums import Scope, TenantRole
 from schema.errors import UserError
@@ -21,6 +21,7 @@ from schema.pagination import Connection, whole_page
 from schema.scalars import URL, BigInt
 
 if TYPE_CHECKING:
+    from schema.files import File, FileFilter, FileOrder
     from schema.shares import ShareLink
 
 
@@ -87,6 +88,26 @@ class Tenant(Node):
             cursor_at=found.cursor_at,
             count=found.count,
         )
+
+    @computed(description="Its files.", directives=[Auth(scope=Scope.FILES_READ), Cost(list_size=50, sized_by="first")])
+    async def files(
+        self,
+        info: Info,
+        filter: Annotated[
+            Annotated["FileFilter", strawberry.lazy("schema.files")] | None,
+            strawberry.argument(description="Which of them."),
+        ] = None,
+        order_by: Annotated[
+            Annotated["FileOrder", strawberry.lazy("schema.files")] | None,
+            strawberry.argument(description="Default: the newest first."),
+        ] = None,
+        first: Annotated[int | None, strawberry.argument(description="At most so many, up to 100; default 50.")] = None,
+        after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
+        last: Annotated[int | None, strawberry.argument(description="The last so many, up to 100.")] = None,
+        before: Annotated[str | None, strawberry.argument(description="End ahead of this cursor.")] = None,
+    ) -> Connection[Annotated["File", strawberry.lazy("schema.files")]]:
+        page = FilePageRequest(first=first, after=after, last=last, before=before)
+        return await info.context.files(str(self.id), filter, order_by, page)
 
     @computed(
         description="Links for guests that you made, newest first; to an admin all of them.",

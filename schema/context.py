@@ -18,10 +18,13 @@ from domain.share import ShareLink
 from domain.tenant import Membership, Tenant, Usage
 from domain.upload import Upload
 from domain.user import User
+from domain.version import FileVersion
 from schema.pagination import Connection
 from schema.queries import SqlSchema
 
 if TYPE_CHECKING:
+    from schema.files import File as FileType
+    from schema.files import FileFilter, FileOrder
     from schema.shares import ShareLink as ShareLinkType
 
 
@@ -34,6 +37,16 @@ class Members:
     has_previous: bool
     cursor_at: Callable[[int], str]
     count: Callable[[], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePageRequest:
+    """The four arguments of a list of files, as they were sent."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
 
 
 class Context(Protocol):
@@ -60,13 +73,25 @@ class Context(Protocol):
         """Give one page of a tenant's members."""
         ...
 
+    async def files(
+        self, tenant_id: str | None, filter: "FileFilter | None", order_by: "FileOrder | None", page: FilePageRequest
+    ) -> "Connection[FileType]":
+        """Give one page of a tenant's files."""
+        ...
+
     async def share_links(self, file: File | None, *, first: int, after: str | None) -> "Connection[ShareLinkType]":
         """Give one page of the caller's links, to an admin all of them: to a file, or in the whole tenant."""
         ...
 
     def share_url(self, link: ShareLink) -> str: ...
 
-    async def download_url(self, file: File, *, ttl_seconds: int, inline: bool) -> str | None: ...
+    async def download_url(
+        self, file: File, *, ttl_seconds: int, inline: bool, version: FileVersion | None = None
+    ) -> str | None: ...
+
+    async def versions_of(self, file: File) -> Sequence[FileVersion]:
+        """Give the present content of a file and those before it, the newest first."""
+        ...
 
     async def sql_schema(self, file: File) -> SqlSchema | None: ...
 

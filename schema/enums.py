@@ -47,6 +47,10 @@ class FileStatus(Enum):
     READY = enum_value("ready", description="Can be read.")
     FAILED = enum_value("failed", description="Processing failed.")
     QUARANTINED = enum_value("quarantined", description="Kept from readers by a check.")
+    UPLOADING = enum_value(
+        "uploading", description="Its bytes are still coming. No file yet: see `uploads`. No file stands here."
+    )
+    DELETED = enum_value("deleted", description="In the trash.")
 
 
 @strawberry.enum(description="Where a transfer stands.")

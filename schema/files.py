@@ -9,6 +9,7 @@ import strawberry
 from domain.event import FileEvent as FileEventRecord
 from domain.file import File as FileRecord
 from domain.ids import TenantId, UserId
+from domain.version import FileVersion as FileVersionRecord
 from schema.accounts import Tenant, User, find_user
 from schema.context import Info
 from schema.directives import Auth, Cost
@@ -25,7 +26,7 @@ from schema.errors import UserError
 from schema.fields import computed
 from schema.jobs import ProcessingJob
 from schema.node import Node
-from schema.pagination import Connection
+from schema.pagination import Connection, whole_page
 from schema.queries import SqlSchema
 from schema.scalars import URL, BigInt
 
@@ -105,6 +106,20 @@ class File(Node):
         return [ProcessingJob.from_domain(job) for job in await info.context.jobs(self.record)]
 
     @computed(
+        description="Its contents, the newest first: the present one, and those before it that are kept.",
+        directives=[Cost(list_size=20, sized_by="first")],
+    )
+    async def versions(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="At most so many, up to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
+    ) -> Connection[Annotated["FileVersion", strawberry.lazy("schema.files")]]:
+        found = await info.context.versions_of(self.record)
+        nodes = [FileVersion.from_domain(self.record, one) for one in found]
+        return whole_page(nodes, cursors=[one.id for one in found], first=first, after=after)
+
+    @computed(
         description="Links for guests to it that you made, newest first; to an admin all of them.",
         directives=[Auth(scope=Scope.FILES_SHARE), Cost(list_size=20, sized_by="first")],
     )
@@ -124,7 +139,8 @@ class File(Node):
             content_type=record.content_type,
             size=BigInt(record.size),
             sha256=record.sha256,
-            status=_STATUSES[record.status.value],
+            # In the trash nothing else about it matters.
+            status=FileStatus.DELETED if record.deleted_at is not None else _STATUSES[record.status.value],
             visibility=_VISIBILITIES[record.visibility.value],
             resource=ResourceLink(type=record.resource.type, id=record.resource.id) if record.resource else None,
             metadata=[MetadataEntry(key=entry.key, value=entry.value) for entry in record.metadata],
@@ -133,6 +149,49 @@ class File(Node):
             expires_at=record.expires_at,
             deleted_at=record.deleted_at,
             version=record.revision,
+            record=record,
+        )
+
+
+@strawberry.type(description="A content that a file has or had.", directives=[Auth(scope=Scope.FILES_READ)])
+class FileVersion(Node):
+    number: int = strawberry.field(description="From 1, in the order in which they became the file's content.")
+    size: BigInt = strawberry.field(description="Bytes.")
+    sha256: str | None = strawberry.field(description="Lower-case hex SHA-256. Null until it was computed.")
+    content_type: str = strawberry.field(description="Media type of this content.")
+    created_at: datetime = strawberry.field(description="When it was uploaded, or chosen again.")
+    is_current: bool = strawberry.field(description="It is what the file holds now.")
+    file: strawberry.Private[FileRecord]
+    record: strawberry.Private[FileVersionRecord]
+
+    @computed(description="Who did that; null for a guest, and for somebody you may not see.")
+    async def created_by(self, info: Info) -> User | None:
+        return await find_user(info, self.record.created_by)
+
+    @computed(description="Signed, short-lived. Null unless this content may be read.", directives=[Cost(weight=2)])
+    async def download_url(
+        self,
+        info: Info,
+        ttl_seconds: Annotated[int, strawberry.argument(description="How long the URL is good.")] = 300,
+        disposition: Annotated[
+            ContentDisposition, strawberry.argument(description="What a browser does with it.")
+        ] = ContentDisposition.ATTACHMENT,
+    ) -> URL | None:
+        inline = disposition is ContentDisposition.INLINE
+        url = await info.context.download_url(self.file, ttl_seconds=ttl_seconds, inline=inline, version=self.record)
+        return None if url is None else URL(url)
+
+    @classmethod
+    def from_domain(cls, file: FileRecord, record: FileVersionRecord) -> Self:
+        return cls(
+            id=strawberry.ID(record.id),
+            number=record.number,
+            size=BigInt(record.size),
+            sha256=record.sha256,
+            content_type=record.content_type,
+            created_at=record.created_at,
+            is_current=record.id == file.version_id,
+            file=file,
             record=record,
         )
 
@@ -170,6 +229,12 @@ class ResourceFilter:
     ids: list[str] | None = strawberry.field(default=None, description="Which of them; default: all of this kind.")
 
 
+@strawberry.input(description="One entry of what is noted about a file.")
+class MetadataInput:
+    key: str = strawberry.field(description="Unique within the file.")
+    value: str = strawberry.field(description="Any text.")
+
+
 @strawberry.input(description="Which files are listed: those for which everything given holds.")
 class FileFilter:
     search: str | None = strawberry.field(default=None, description="Case-insensitive substring of the name.")
@@ -183,6 +248,9 @@ class FileFilter:
     created_at: DateTimeFilter | None = strawberry.field(default=None, description="Bounds of the upload's time.")
     expires_at: DateTimeFilter | None = strawberry.field(default=None, description="Bounds of the expiry.")
     sha256: str | None = strawberry.field(default=None, description="Has exactly this content, as hex SHA-256.")
+    metadata: list[MetadataInput] | None = strawberry.field(
+        default=None, description="Has each of these entries, to the letter."
+    )
     deleted: bool | None = strawberry.field(
         default=False, description="The trash instead of what is outside it; default: what is outside."
     )
@@ -201,12 +269,6 @@ class FileOrder:
 class ResourceLinkInput:
     type: str = strawberry.field(description="What kind of thing, as `product`; no slash.")
     id: str = strawberry.field(description="Its id there; no slash.")
-
-
-@strawberry.input(description="One entry to be noted about a file.")
-class MetadataInput:
-    key: str = strawberry.field(description="Unique within the file.")
-    value: str = strawberry.field(description="Any text.")
 
 
 @strawberry.input(description="What changes about a file: absent is left as it is, null is cleared.")
@@ -234,6 +296,17 @@ class RestoreFilesInput:
     file_ids: list[strawberry.ID] = strawberry.field(description="At most 100.")
 
 
+@strawberry.input(description="Which files are removed for good, with their versions and links.")
+class PurgeFilesInput:
+    file_ids: list[strawberry.ID] = strawberry.field(description="At most 100; in the trash or not.")
+
+
+@strawberry.input(description="Which content a file gets again.")
+class RestoreFileVersionInput:
+    file_id: strawberry.ID = strawberry.field(description="The file.")
+    version_id: strawberry.ID = strawberry.field(description="One of its versions before the present one.")
+
+
 @strawberry.type(description="Outcome of `updateFile`.")
 class UpdateFilePayload:
     file: File | None = strawberry.field(default=None, description="The file as it is now.")
@@ -254,6 +327,20 @@ class RestoreFilesPayload:
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="Those that are not, each with its place in `fileIds`."
     )
+
+
+@strawberry.type(description="Outcome of `purgeFiles`.")
+class PurgeFilesPayload:
+    purged_file_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description="Those that are gone.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Those that are not, each with its place in `fileIds`."
+    )
+
+
+@strawberry.type(description="Outcome of `restoreFileVersion`.")
+class RestoreFileVersionPayload:
+    file: File | None = strawberry.field(default=None, description="The file with its new content.")
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="Why it has none.")
 
 
 # ---- events

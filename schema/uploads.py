@@ -24,7 +24,7 @@ class HttpHeader:
 
 
 @strawberry.type(
-    description="One resumable transfer (tus 1.0). It turns into a File when all bytes are in.",
+    description="One resumable transfer (tus 1.0). With its last byte it turns into a File, or a new version of one.",
     directives=[Auth(scope=Scope.FILES_WRITE)],
 )
 class Upload(Node):
@@ -93,6 +93,9 @@ class UploadProgress:
 
 @strawberry.input(description="The file that is going to be uploaded.")
 class CreateUploadInput:
+    tenant_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Whose the file becomes: the token's tenant, which is the default."
+    )
     name: str = strawberry.field(description="The file's name.")
     size: BigInt | None = strawberry.field(default=None, description="Bytes; left out: declared later by tus.")
     content_type: str | None = strawberry.field(default=None, description="Media type, as far as the client knows.")
@@ -105,6 +108,10 @@ class CreateUploadInput:
     resource: ResourceLinkInput | None = strawberry.field(default=None, description="What it belongs to.")
     metadata: list[MetadataInput] | None = strawberry.field(default=None, description="What to note about it.")
     expires_at: datetime | None = strawberry.field(default=None, description="When the file is to be deleted.")
+    file_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Adds a version to this file, which keeps its name and all that is noted about it.",
+    )
     idempotency_key: str | None = strawberry.field(
         default=None, description="Same key within 24 h gives the same upload back."
     )

@@ -19,6 +19,7 @@ from services.shares import ShareService
 from services.signing import SigningService
 from services.tenants import TenantService
 from services.uploads import UploadService
+from services.versions import VersionService
 from services.webhooks import WebhookService
 
 
@@ -39,6 +40,7 @@ class Services:
     uploads: UploadService
     queries: QueryService
     shares: ShareService
+    versions: VersionService
     processing: ProcessingService
     receipts: ReceiptService
     webhooks: WebhookService

@@ -8,6 +8,9 @@ to the last has no live digest; services/maintenance.py then reads the finished 
 import asyncio
 import hashlib
 from collections import OrderedDict
+from contextlib import aclosing
+
+from domain.blob import BlobKey, BlobStore
 
 BATCH_BYTES = 2**20  # one hop to a thread for this many bytes; hashlib lets go of the interpreter meanwhile
 INLINE_BYTES_MAX = 2**16  # below this a hop costs more than the hash
@@ -104,3 +107,12 @@ class LiveDigests:
         if live is not None:
             self._waiting_bytes -= live.waiting_bytes
         return live
+
+
+async def digest_of(blobs: BlobStore, key: BlobKey) -> str:
+    """Read a blob from beginning to end; gives its SHA-256, hex."""
+    digest = LiveDigest()
+    async with aclosing(blobs.open(key)) as chunks:
+        async for chunk in chunks:
+            await digest.update(chunk)
+    return await digest.hexdigest()

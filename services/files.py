@@ -13,6 +13,7 @@ from domain.clock import Clock
 from domain.errors import (
     Conflict,
     CursorTooOld,
+    FileDeleted,
     InvalidValue,
     LighterageError,
     NotFound,
@@ -23,7 +24,7 @@ from domain.errors import (
 )
 from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged
 from domain.file import EVERYONE, FILES, File, FileStatus, MetadataEntry, Resource, Visibility, fold, parse_name
-from domain.ids import FileId, TenantId, UserId, is_id
+from domain.ids import FileId, FileVersionId, TenantId, UserId, is_id
 from domain.page import (
     PAGE_SIZE_DEFAULT,
     PAGE_SIZE_MAX,
@@ -43,9 +44,11 @@ from domain.page import (
 )
 from domain.principal import Principal
 from domain.records import Add, Records, Save
-from services.finishing import file_event
+from domain.version import FILE_VERSIONS, FileVersion, with_content
+from services.changes import file_event
 from services.joining import Joined
 from services.opening import find_open_file, opening
+from services.purging import Purger
 from services.waking import waking
 
 SKIPPED_MAX = 10_000  # files in front of a page that is asked for by number; each is read
@@ -102,6 +105,7 @@ class FileQuery:
     expires_from: datetime | None = None
     expires_before: datetime | None = None
     sha256: str | None = None
+    metadata: tuple[MetadataEntry, ...] = ()
     deleted: bool = False
     order: FileOrder = FileOrder()
 
@@ -161,6 +165,7 @@ class FileService:
         blobs: BlobStore,
         bus: EventBus,
         tokens: TokenService,
+        purger: Purger,
         clock: Clock,
         public_url: str,
     ) -> None:
@@ -170,6 +175,8 @@ class FileService:
         self._blobs = blobs
         self._bus = bus
         self._tokens = tokens
+        self._purger = purger
+        self._versions = records.collection(FILE_VERSIONS)
         self._clock = clock
         self._public_url = public_url
         # A thousand who watch one tenant wake at the same moment and ask the same.
@@ -281,7 +288,17 @@ class FileService:
             raise PermissionDenied("this download link is not valid; ask for a new one") from error
         if claims.file_id != file_id:
             raise NotFound("file")
-        return self._readable(await self._files.get(claims.tenant_id, file_id), inline=claims.inline)
+        file = await self._files.get(claims.tenant_id, file_id)
+        if claims.version_id is not None and claims.version_id != file.version_id:
+            file = await self._as_it_was(file, claims.version_id)
+        return self._readable(file, inline=claims.inline)
+
+    async def _as_it_was(self, file: File, version_id: FileVersionId) -> File:
+        """Give a file with a content that it had before."""
+        version = await self._versions.get(file.tenant_id, version_id)
+        if not version.is_of(file):
+            raise NotFound("version")
+        return with_content(file, version, now=file.updated_at)
 
     def _readable(self, file: File, *, inline: bool) -> Content:
         if file.is_gone(now=self._clock.now()):
@@ -289,9 +306,14 @@ class FileService:
         file.require_ready()
         return Content(file, self._blobs, inline=inline)
 
-    async def download_url(self, principal: Principal, file: File, *, ttl_seconds: int, inline: bool) -> str | None:
+    async def download_url(
+        self, principal: Principal, file: File, *, ttl_seconds: int, inline: bool, version: FileVersion | None = None
+    ) -> str | None:
         """
         Give an address from which whoever has it may read the file for a time; None while it cannot be read.
+
+        Args:
+            version: One of the file's; None: whichever it has when it is read.
 
         Raises:
             InvalidValue: The time is out of range.
@@ -302,9 +324,13 @@ class FileService:
             seconds = int(DOWNLOAD_LIFETIME_MAX.total_seconds())
             message = f"ttlSeconds must be from 1 to {seconds}"
             raise InvalidValue(message, path=("ttlSeconds",), reason="out_of_range")
-        if file.status is not FileStatus.READY or file.is_gone(now=self._clock.now()):
+        status = file.status if version is None else version.status
+        if status is not FileStatus.READY or file.is_gone(now=self._clock.now()):
             return None
-        token = self._tokens.issue_download(tenant_id=tenant_id, file_id=file.id, inline=inline, lifetime=lifetime)
+        version_id = None if version is None else version.id
+        token = self._tokens.issue_download(
+            tenant_id=tenant_id, file_id=file.id, inline=inline, lifetime=lifetime, version_id=version_id
+        )
         return f"{self._public_url}/api/v1/files/{file.id}/content?token={token}"
 
     # ---- change
@@ -317,9 +343,12 @@ class FileService:
 
         Raises:
             Conflict: The file is not at `if_version` any more.
+            FileDeleted: It is in the trash.
             InvalidValue: A new value cannot be.
         """
         file = await self._find(principal, file_id, Action.CHANGE_FILE)
+        if file.deleted_at is not None:
+            raise FileDeleted
         if if_version is not None and if_version != file.revision:
             raise Conflict(f"the file is at version {file.revision}, not {if_version}")
         named = {
@@ -338,6 +367,16 @@ class FileService:
     async def restore(self, principal: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]:
         """Take files out of the trash."""
         return await self._each(principal, file_ids, self._restore_one)
+
+    async def purge(self, principal: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]:
+        """Remove files for good, from the trash or from outside it, with their versions and links."""
+        require(principal, Action.PURGE_FILE)
+        return await self._each(principal, file_ids, self._purge_one)
+
+    async def _purge_one(self, principal: Principal, file_id: FileId) -> File:
+        file = await self._find(principal, file_id, Action.PURGE_FILE)
+        await self._purger.purge(file, actor=principal)
+        return file
 
     async def _delete_one(self, principal: Principal, file_id: FileId) -> File:
         file = await self._find(principal, file_id, Action.CHANGE_FILE)
@@ -516,6 +555,7 @@ def _conditions(query: FileQuery) -> list[Condition]:
     where += [one_of(field, tuple(values)) for field, values in among.items() if values is not None]
     prefixes = {"name": query.name_prefix, "content_type": query.content_type_prefix}
     where += [Condition(field, Comparison.STARTS_WITH, value) for field, value in prefixes.items() if value is not None]
+    where += [Condition("metadata_marks", Comparison.CONTAINS, f" {entry.mark} ") for entry in query.metadata]
     least = {"size": query.size_min, "created_at": query.created_from, "expires_at": query.expires_from}
     where += [at_least(field, value) for field, value in least.items() if value is not None]
     size_before = query.size_max + 1 if query.size_max is not None else None

@@ -12,32 +12,22 @@ from datetime import datetime
 from domain.blob import Blob, BlobStore
 from domain.clock import Clock
 from domain.content import SNIFF_BYTES, is_allowed, sniff
-from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed
-from domain.event import FILE_EVENTS, EventBus, FileEvent, FileEventAction, FilesChanged, UploadMoved
+from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, FileDeleted
+from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged, UploadMoved
 from domain.file import FILES, File, FileStatus
-from domain.ids import SYSTEM, EventId, TenantId
-from domain.job import JOBS, jobs_of
+from domain.ids import SYSTEM, FileId, TenantId
+from domain.job import JOBS, Job, jobs_of
 from domain.principal import Principal
-from domain.records import Add, Increment, Records, Save, Write
+from domain.records import Add, Delete, Increment, Records, Save, Write
 from domain.tenant import TENANTS, USAGES
 from domain.upload import UPLOADS, Upload, UploadStatus
+from domain.version import FileVersion, with_content
+from services.changes import file_event, old_versions, taking_over
 from services.guests import Guests
 from services.opening import opening
+from services.processing import jobs_of_file
 
-
-def file_event(file: File, action: FileEventAction, *, actor: Principal | None) -> FileEvent:
-    """Make the event that a change of this file leaves; the same change gives the same id."""
-    return FileEvent(
-        id=EventId(f"{file.id}.{action.value}.{file.revision}"),
-        tenant_id=file.tenant_id,
-        at=file.updated_at,
-        action=action,
-        file_id=file.id,
-        actor_id=actor.user_id if actor else file.uploader,
-        audience=file.audience,
-        resource_type=file.resource_type,
-        resource_id=file.resource_id,
-    )
+VERSION_TRIES = 10  # of a write that another's change of the same file came before
 
 
 class Finisher:
@@ -71,7 +61,8 @@ class Finisher:
         upload, blob = await self._complete(upload, unsaved=unsaved)
         if not upload.is_sniffed:
             upload = await self._inspect(upload, blob)
-        completed = await self._record(upload, blob, sha256, unsaved=unsaved)
+        record = self._record if upload.version_id is None else self._record_version
+        completed = await record(upload, blob, sha256, unsaved=unsaved)
         self._bus.publish(FilesChanged(TenantId(upload.tenant_id)))
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
         return completed
@@ -81,7 +72,8 @@ class Finisher:
         now = self._clock.now()
         writes: list[Write] = [Save(UPLOADS, upload.close(UploadStatus.ABORTED, now=now), upload.revision)]
         file = (await self._records.collection(FILES).get_many(upload.tenant_id, [upload.file_id])).get(upload.file_id)
-        if file is not None and file.deleted_at is None:
+        # Of an upload that became a version the file is older than it, and stays.
+        if file is not None and file.deleted_at is None and upload.version_id is None:
             deleted = replace(file, deleted_at=now, updated_at=now)
             event = file_event(replace(deleted, revision=file.revision + 1), FileEventAction.DELETED, actor=actor)
             writes = [Save(FILES, deleted, file.revision), Add(FILE_EVENTS, event, if_absent=True), *writes]
@@ -116,14 +108,7 @@ class Finisher:
 
     async def _record(self, upload: Upload, blob: Blob, sha256: str | None, *, unsaved: bool) -> Upload:
         now = self._clock.now()
-        jobs = jobs_of(
-            upload.processing,
-            file_id=upload.file_id,
-            tenant_id=upload.tenant_id,
-            content_type=upload.content_type,
-            now=now,
-        )
-        awaits = tuple(job.kind for job in jobs if job.is_required)
+        jobs, awaits = self._jobs_of(upload, now=now)
         file = self._file_of(upload, blob, sha256, awaits, now=now)
         recorded = upload.revision + 1 if unsaved else upload.revision
         completed = replace(upload, status=UploadStatus.COMPLETED, updated_at=now, revision=recorded + 1)
@@ -131,18 +116,7 @@ class Finisher:
             Add(FILES, file, if_absent=True),
             Add(FILE_EVENTS, file_event(file, FileEventAction.CREATED, actor=None), if_absent=True),
             *(Add(JOBS, job, if_absent=True) for job in jobs),
-            Increment(
-                USAGES,
-                upload.tenant_id,
-                upload.tenant_id,
-                {
-                    "file_count": 1,
-                    "bytes_in_flight": -upload.reserved_bytes,
-                    # Where others held the room for it, they give theirs back when they go.
-                    "bytes_total": blob.size_bytes - upload.reserved_bytes,
-                },
-                once=f"{upload.id}.finish",
-            ),
+            _settle(upload, blob, files=1),
             *opening(file),
             Save(UPLOADS, completed, recorded),
         ]
@@ -157,6 +131,76 @@ class Finisher:
                 raise
             return found
         return completed
+
+    async def _record_version(self, upload: Upload, blob: Blob, sha256: str | None, *, unsaved: bool) -> Upload:
+        """Record the blob as the new content of the file that is there; what it had before is kept."""
+        if unsaved:
+            upload = await self._uploads.save(upload, expected_revision=upload.revision)
+        for _ in range(VERSION_TRIES):
+            found = await self._records.collection(FILES).get_many(upload.tenant_id, [upload.file_id])
+            if upload.file_id not in found:
+                await self.end(upload, UploadStatus.FAILED, has_blob=True)
+                raise FileDeleted
+            try:
+                return await self._write_version(upload, found[upload.file_id], blob, sha256)
+            except Conflict:
+                # The file was changed meanwhile, or another process found the upload and was faster.
+                recorded = await self._uploads.get(upload.tenant_id, upload.id)
+                if recorded.status is UploadStatus.COMPLETED:
+                    return recorded
+        raise Conflict("the file changes all the time; ask for the upload again")
+
+    async def _write_version(self, upload: Upload, file: File, blob: Blob, sha256: str | None) -> Upload:
+        now = self._clock.now()
+        completed = replace(upload.close(UploadStatus.COMPLETED, now=now), revision=upload.revision + 1)
+        writes: list[Write] = []
+        # Else an earlier try came as far as the file, on a database without transactions.
+        if file.version_id != upload.version_id:
+            jobs, awaits = self._jobs_of(upload, now=now)
+            content = self._content_of(upload, file, blob, sha256, now=now)
+            changed = with_content(file, content, now=now)
+            if awaits:
+                changed = replace(changed, awaits=awaits, status=FileStatus.PROCESSING)
+            old = await jobs_of_file(self._records, file)
+            versions = await old_versions(self._records, file)
+            taken = taking_over(file, changed, versions, actor_id=upload.user_id)
+            writes = [*taken, *(Add(JOBS, job, if_absent=True) for job in jobs)]
+            # What was found in the old content says nothing of the new one.
+            writes += [Delete(JOBS, job.tenant_id, job.id) for job in old]
+        await self._records.write(*writes, _settle(upload, blob, files=0), Save(UPLOADS, completed, upload.revision))
+        return completed
+
+    def _content_of(self, upload: Upload, file: File, blob: Blob, sha256: str | None, *, now: datetime) -> FileVersion:
+        assert upload.version_id is not None
+        unverified = upload.sha256 is not None and sha256 is None
+        return FileVersion(
+            id=upload.version_id,
+            tenant_id=file.tenant_id,
+            file_id=FileId(file.id),
+            number=file.version_number + 1,
+            key=blob.key,
+            etag=blob.etag,
+            size=blob.size_bytes,
+            content_type=upload.content_type,
+            sha256=sha256,
+            sha256_declared=upload.sha256,
+            status=FileStatus.PROCESSING if unverified else FileStatus.READY,
+            created_at=now,
+            created_by=upload.user_id,
+            touched_at=now,
+        )
+
+    def _jobs_of(self, upload: Upload, *, now: datetime) -> tuple[list[Job], tuple[str, ...]]:
+        """Give what is to be done with the file, and the kinds that must succeed before it may be read."""
+        jobs = jobs_of(
+            upload.processing,
+            file_id=upload.file_id,
+            version_id=upload.version_id,
+            tenant_id=upload.tenant_id,
+            content_type=upload.content_type,
+            now=now,
+        )
+        return jobs, tuple(job.kind for job in jobs if job.is_required)
 
     def _file_of(
         self, upload: Upload, blob: Blob, sha256: str | None, awaits: tuple[str, ...], *, now: datetime
@@ -207,3 +251,19 @@ class Finisher:
         if has_blob:
             await self._blobs.delete(upload.writer.key)
         self._bus.publish(UploadMoved(TenantId(upload.tenant_id), upload.id))
+
+
+def _settle(upload: Upload, blob: Blob, *, files: int) -> Increment:
+    """Make the write by which room that was promised becomes room that is used."""
+    return Increment(
+        USAGES,
+        upload.tenant_id,
+        upload.tenant_id,
+        {
+            "file_count": files,
+            "bytes_in_flight": -upload.reserved_bytes,
+            # Where others held the room for it, they give theirs back when they go.
+            "bytes_total": blob.size_bytes - upload.reserved_bytes,
+        },
+        once=f"{upload.id}.finish",
+    )

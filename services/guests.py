@@ -46,6 +46,8 @@ class Guests:
             LinkExpired, LinkExhausted: The request takes no more.
             PermissionDenied: The upload is to be made of parts. Each part would count as a use.
         """
+        if new.file_id is not None:
+            raise NotFound("file")
         if new.concatenation is not Concatenation.NONE:
             raise PermissionDenied("a guest uploads each file in one piece, without Upload-Concat")
         try:
@@ -55,7 +57,14 @@ class Guests:
         link.require_live(now=self._clock.now())
         link.require_unused()
         # What is the owner's to say is left to them. Keys of two guests may be equal by chance.
-        own = replace(new, visibility=Visibility.PRIVATE, resource=None, file_expires_at=None, idempotency_key=None)
+        own = replace(
+            new,
+            visibility=Visibility.PRIVATE,
+            collection=None,
+            resource=None,
+            file_expires_at=None,
+            idempotency_key=None,
+        )
         return link, own
 
     async def require_unused(self, link: ShareLink) -> None:

@@ -5,10 +5,8 @@ uploads cut off between their last byte and their file, events too old to keep.
 Every method does a bounded piece, may be cut off anywhere, and may run in several processes at once.
 """
 
-import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -16,26 +14,25 @@ from typing import TypeVar
 from domain.audit import AUDIT_EVENTS
 from domain.blob import BlobKey, BlobStore, SweepingBlobStore
 from domain.clock import Clock
-from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, LighterageError, NotFound
+from domain.errors import ChecksumMismatch, Conflict, ContentTypeNotAllowed, FileDeleted, LighterageError, NotFound
 from domain.event import FILE_EVENTS, EventBus, FileEventAction, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import SYSTEM, TenantId
-from domain.job import JOBS
 from domain.lock import LEASES
-from domain.manifest import MANIFESTS
 from domain.page import Condition, Order, at_least, below, equals, one_of
-from domain.records import Add, Collection, Delete, Increment, R, Records, Save
-from domain.tenant import TENANTS, USAGES
+from domain.records import Add, Collection, R, Records, Save
+from domain.share import SHARE_LINKS
+from domain.tenant import TENANTS
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
 from domain.user import SESSIONS
-from services.finishing import file_event
-from services.processing import jobs_of_file
+from services.changes import file_event
+from services.digests import digest_of
+from services.purging import Purger
 from services.settling import UsageSettler
 from services.uploads import UploadService
 
 BATCH = 100
-HASH_BATCH_BYTES = 2**20
 SWEEP_SECONDS = 3600  # listing a bucket costs money
 
 T = TypeVar("T")
@@ -50,6 +47,7 @@ class Retention:
         tombstones: Ended uploads, so that their clients are told "gone" and not "never heard of".
         events: File events, for clients that were away.
         audit: What was done that touches security.
+        links: Share links that ended; longer than an upload by one may take.
         orphans: Pieces of blobs that nobody names; longer than any request lasts that is about to name one.
         grace: How long an upload may be assembling before another process carries on with it.
     """
@@ -57,6 +55,7 @@ class Retention:
     tombstones: timedelta = timedelta(days=1)
     events: timedelta = timedelta(days=7)
     audit: timedelta = timedelta(days=365)
+    links: timedelta = timedelta(days=90)
     orphans: timedelta = timedelta(days=1)
     grace: timedelta = timedelta(minutes=1)
 
@@ -82,6 +81,7 @@ class MaintenanceService:
         uploads: UploadService,
         clock: Clock,
         retention: Retention,
+        purger: Purger,
         settler: UsageSettler | None = None,
         more: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
@@ -101,6 +101,7 @@ class MaintenanceService:
         self._upload_service = uploads
         self._clock = clock
         self._retention = retention
+        self._purger = purger
         self._settler = settler
         self._more = more
         self._swept_at: float | None = None
@@ -122,6 +123,7 @@ class MaintenanceService:
             self.compute_digests,
             self.expire_files,
             self.purge_trash,
+            self.forget_links,
             self.forget_uploads,
             self.forget_events,
             self.forget_sessions,
@@ -200,8 +202,9 @@ class MaintenanceService:
         return await self._each(found, self._recover)
 
     async def _recover(self, upload: Upload) -> None:
-        # That its bytes are not what was declared, or of a type that is not taken, is an end like any other.
-        with suppress(ChecksumMismatch, ContentTypeNotAllowed):
+        # That its bytes are not what was declared, or of a type that is not taken, or that the file they were for is
+        # gone, is an end like any other.
+        with suppress(ChecksumMismatch, ContentTypeNotAllowed, FileDeleted):
             await self._upload_service.recover(upload)
 
     async def join_uploads(self) -> int:
@@ -237,7 +240,7 @@ class MaintenanceService:
 
     async def _compute_digest(self, file: File) -> None:
         try:
-            sha256 = await self._digest_of(file)
+            sha256 = await digest_of(self._blobs, file.key)
         except NotFound:
             sha256 = None  # somebody removed the blob behind our back
         holds = sha256 is not None and file.sha256_declared in (None, sha256)
@@ -251,20 +254,6 @@ class MaintenanceService:
         event = file_event(replace(changed, revision=file.revision + 1), action, actor=None)
         await self._records.write(Save(FILES, changed, file.revision), Add(FILE_EVENTS, event, if_absent=True))
         self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
-
-    async def _digest_of(self, file: File) -> str:
-        digest = hashlib.sha256()
-        batch: list[bytes] = []
-        size = 0
-        async with aclosing(self._blobs.open(file.key)) as chunks:
-            async for chunk in chunks:
-                batch.append(chunk)
-                size += len(chunk)
-                if size >= HASH_BATCH_BYTES:
-                    await asyncio.to_thread(_update, digest, batch)
-                    batch, size = [], 0
-        await asyncio.to_thread(_update, digest, batch)
-        return digest.hexdigest()
 
     async def expire_files(self) -> int:
         """Remove files whose time is over, bytes and all."""
@@ -291,29 +280,7 @@ class MaintenanceService:
         return done
 
     async def _purge(self, file: File) -> None:
-        # The record goes first: a file in a list whose bytes are gone would be a broken promise, while bytes without
-        # a record only cost room until the next sweep finds them.
-        # Saving it as it was found makes sure that nobody took it out of the trash meanwhile.
-        now = self._clock.now()
-        jobs = await jobs_of_file(self._records, file)
-        event = replace(file_event(file, FileEventAction.PURGED, actor=None), id=f"{file.id}.purged", at=now)
-        release = Increment(
-            USAGES,
-            file.tenant_id,
-            file.tenant_id,
-            {"file_count": -1, "bytes_total": -file.size},
-            once=f"{file.id}.purge",
-        )
-        await self._records.write(
-            Save(FILES, file, file.revision),
-            Add(FILE_EVENTS, event, if_absent=True),
-            release,
-            Delete(MANIFESTS, file.tenant_id, file.id),
-            *[Delete(JOBS, job.tenant_id, job.id) for job in jobs],
-            Delete(FILES, file.tenant_id, file.id),
-        )
-        await self._blobs.delete(file.key)
-        self._bus.publish(FilesChanged(TenantId(file.tenant_id)))
+        await self._purger.purge(file, actor=None)
 
     async def sweep_blobs(self) -> int:
         """Remove, once in a while, pieces of blobs that no open upload names any more."""
@@ -385,6 +352,15 @@ class MaintenanceService:
             await events.delete(event.tenant_id, event.id)
         return len(found)
 
+    async def forget_links(self) -> int:
+        """Remove share links that ended long ago, and with them the last hint at whoever used them."""
+        links = self._records.collection(SHARE_LINKS)
+        before = self._clock.now() - self._retention.links
+        found = await links.scan([below("over_at", before)], order=Order("over_at"), limit=BATCH)
+        for link in found:
+            await links.delete(link.tenant_id, link.id)
+        return len(found)
+
     async def forget_leases(self) -> int:
         """Remove leases that nobody has held for long."""
         before = self._clock.now() - self._retention.tombstones
@@ -436,8 +412,3 @@ async def _all(collection: Collection[R], where: Sequence[Condition], field: str
 
 def _verified(file: File) -> FileStatus:
     return FileStatus.PROCESSING if file.awaits else FileStatus.READY
-
-
-def _update(digest: "hashlib._Hash", batch: list[bytes]) -> None:
-    for chunk in batch:
-        digest.update(chunk)

@@ -21,7 +21,7 @@ from domain.job import JOBS, Job, JobQueue, JobStatus, status_of
 from domain.page import PAGE_SIZE_MAX, Order, PageRequest, Position, below, equals, one_of
 from domain.principal import Principal
 from domain.records import Add, Records, Save, Write
-from services.finishing import file_event
+from services.changes import file_event
 
 LEASE_SECONDS = 60.0
 LEASE_SECONDS_MAX = 12 * 3600  # SQS hides a message for no longer

@@ -10,10 +10,11 @@ from domain.clock import Clock
 from domain.errors import Conflict, NotFound
 from domain.file import FILES
 from domain.ids import SYSTEM
-from domain.page import Order, PageRequest, Position, one_of
+from domain.page import Order, PageRequest, Position, equals, one_of
 from domain.records import Records
 from domain.tenant import TENANTS, USAGES, Tenant, Usage
 from domain.upload import UPLOADS, UploadStatus
+from domain.version import FILE_VERSIONS
 
 QUIET_SECONDS = 60.0  # longer than any write lasts
 WALK_SECONDS = 3600.0  # between two looks at every tenant; the first is taken at once
@@ -39,6 +40,7 @@ class UsageSettler:
         self._usages = records.collection(USAGES)
         self._uploads = records.collection(UPLOADS)
         self._files = records.collection(FILES)
+        self._versions = records.collection(FILE_VERSIONS)
         self._clock = clock
         self._suspicions: dict[str, _Suspicion] = {}
         self._walked_at: float | None = None
@@ -80,6 +82,9 @@ class UsageSettler:
         now = self._suspicions.get(tenant_id)
         if now is None or (now.usage, now.counted) != (suspicion.usage, suspicion.counted):
             return 0
+        # What was put aside a moment ago may be a leftover of a change that broke off, and be counted twice.
+        if await self._versions.count(tenant_id, [equals("is_settled", False)]):
+            return 0
         # An upload that is about to become a file is counted as both; whoever carries on with it settles that.
         if await self._uploads.count(tenant_id, [one_of("status", (UploadStatus.ASSEMBLING,))]):
             return 0
@@ -102,7 +107,7 @@ class UsageSettler:
             if len(page.items) < BATCH:
                 break
             after = Position(page.items[-1].created_at, page.items[-1].id)
-        stored = await self._files.sum(tenant_id, "size")
+        stored = await self._files.sum(tenant_id, "size") + await self._versions.sum(tenant_id, "size")
         files = await self._files.count(tenant_id)
         return replace(usage, file_count=files, bytes_total=stored + reserved, bytes_in_flight=reserved)
 

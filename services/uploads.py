@@ -20,6 +20,7 @@ from domain.content import is_allowed, parse_media_type, sniff
 from domain.errors import (
     Conflict,
     ContentTypeNotAllowed,
+    FileDeleted,
     LengthExceeded,
     LighterageError,
     NotFound,
@@ -31,8 +32,19 @@ from domain.errors import (
     UploadLocked,
 )
 from domain.event import EventBus, UploadMoved
-from domain.file import blob_key
-from domain.ids import SYSTEM, ShareLinkId, TenantId, UploadId, UserId, is_id, new_file_id, new_upload_id
+from domain.file import FILES, blob_key
+from domain.ids import (
+    SYSTEM,
+    FileId,
+    ShareLinkId,
+    TenantId,
+    UploadId,
+    UserId,
+    is_id,
+    new_file_id,
+    new_upload_id,
+    new_version_id,
+)
 from domain.job import NO_RULES, ProcessingRules
 from domain.lock import Hold, LockManager
 from domain.metadata import new_upload_of
@@ -206,6 +218,8 @@ class UploadService:
             user_id = link.created_by
         assert user_id is not None
         await self._throttle.creation(principal.link_id or user_id)
+        if new.file_id is not None:
+            new = await self._for_version(principal, new, new.file_id)
         # Keys are the user's own: another user's equal key names another upload.
         key = f"{user_id} {new.idempotency_key}" if new.idempotency_key is not None else None
         known = await self._known(tenant_id, key)
@@ -243,6 +257,16 @@ class UploadService:
             return known
         return upload
 
+    async def _for_version(self, principal: Principal, new: NewUpload, file_id: FileId) -> NewUpload:
+        """Hold an upload for a file that is there to who may change it; it keeps that file's name."""
+        if not is_id(file_id, "file") or principal.tenant_id is None:
+            raise NotFound("file")
+        file = await self._records.collection(FILES).get(principal.tenant_id, file_id)
+        require(principal, Action.CHANGE_FILE, file)
+        if file.is_gone(now=self._clock.now()):
+            raise FileDeleted
+        return replace(new, name=file.name, collection=file.collection)
+
     async def _end_refused(self, upload: Upload) -> None:
         """Take back what a database without transactions recorded of an upload before its link had no use left."""
         with suppress(NotFound, Conflict):
@@ -274,8 +298,9 @@ class UploadService:
         self, new: NewUpload, tenant_id: TenantId, user_id: UserId, *, link_id: ShareLinkId | None
     ) -> Upload:
         now = self._clock.now()
-        file_id = new_file_id(now)
-        key = blob_key(file_id, folder=await self._folders.get(user_id), name=new.name)
+        version_id = None if new.file_id is None else new_version_id(now)
+        file_id = new.file_id or new_file_id(now)
+        key = blob_key(version_id or file_id, folder=await self._folders.get(user_id), name=new.name)
         content_type = parse_media_type(new.content_type)
         return Upload(
             id=new_upload_id(),
@@ -300,6 +325,7 @@ class UploadService:
             concatenation=new.concatenation,
             members=new.members,
             link_id=link_id,
+            version_id=version_id,
             concatenation_header=new.concatenation_header,
             collection=new.collection,
             processing=self._rules.processing.of(new.collection),

@@ -44,6 +44,7 @@ from domain.share import ShareLink, ShareLinkKind
 from domain.tenant import Membership, Tenant, TenantRole, Usage, membership_id
 from domain.upload import NewUpload, Upload, UploadStatus
 from domain.user import User
+from domain.version import FileVersion, present_version
 from services.accounts import IssuedSession
 from services.files import UNCHANGED, FileChanges, FilePage, FileQuery
 from services.members import MemberPage
@@ -271,7 +272,15 @@ class FakeFiles:
             return error
         return self.files[file_id]
 
-    async def download_url(self, caller: Principal, found: File, *, ttl_seconds: int, inline: bool) -> str | None:
+    async def download_url(
+        self,
+        caller: Principal,
+        found: File,
+        *,
+        ttl_seconds: int,
+        inline: bool,
+        version: FileVersion | None = None,
+    ) -> str | None:
         require(caller, Action.READ_FILE, found)
         return f"http://localhost/{found.id}?ttl={ttl_seconds}&inline={inline}"
 
@@ -428,6 +437,14 @@ class FakeQueries:
         return FileSchema(Format.CSV, self._columns())
 
 
+class FakeVersions:
+    """Every file has the content that it began with, and no other."""
+
+    async def list_of_file(self, caller: Principal, found: File) -> list[FileVersion]:
+        require(caller, Action.READ_FILE, found)
+        return [present_version(found, now=NOW)]
+
+
 class FakeShares:
     """One link, Anna's, to whatever file is asked for."""
 
@@ -482,3 +499,4 @@ class Fakes:
         self.queries = FakeQueries()
         self.shares = FakeShares()
         self.processing = FakeProcessing()
+        self.versions = FakeVersions()

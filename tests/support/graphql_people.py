@@ -28,6 +28,7 @@ from domain.ids import (
     new_tenant_id,
     new_upload_id,
     new_user_id,
+    new_version_id,
 )
 from domain.page import PAGE_SIZE_MAX, Condition, Order, PageRequest, Position, encode_cursor, equals
 from domain.principal import ALL_SCOPES, Principal, Scope
@@ -82,6 +83,7 @@ class Everyone:
         self.people: dict[str, Person] = {}
         self._http = httpx2.AsyncClient(base_url=f"http://{address}", timeout=20)
         self._count = 0
+        self._versioned: FileId | None = None
 
     @property
     def product(self) -> Product:
@@ -186,6 +188,22 @@ class Everyone:
 
     async def _make_file(self, _: Person) -> str:
         return await self.file_of(self.people["member"])
+
+    async def _make_versioned(self, _: Person) -> str:
+        """A file with two contents; `version` is the first of them."""
+        member, uploads = self.people["member"].principal, self.product.services.uploads
+        self._versioned = await self.file_of(self.people["member"])
+        upload = await uploads.begin(member, NewUpload("", 5, FileId(self._versioned)))
+        await uploads.append(member, AppendBytes(UploadId(upload.id), offset=0), body(b"again"))
+        return self._versioned
+
+    async def _make_version(self, asking: Person) -> str:
+        member, services = self.people["member"].principal, self.product.services
+        if self._versioned is None:
+            await self._make_versioned(asking)
+        file = await services.files.get(member, FileId(self._versioned or ""))
+        self._versioned = None
+        return (await services.versions.list_of_file(member, file))[1].id
 
     async def _make_trashed(self, _: Person) -> str:
         member = self.people["member"]
@@ -319,6 +337,8 @@ class Everyone:
 
 _MISSING: dict[str, Callable[[], str]] = {
     "file": lambda: new_file_id(NOON),
+    "versioned": lambda: new_file_id(NOON),
+    "version": lambda: new_version_id(NOON),
     "trashed": lambda: new_file_id(NOON),
     "upload": new_upload_id,
     "user": lambda: new_user_id(NOON),

@@ -57,6 +57,17 @@ def question(kind: str, name: str, arguments: Mapping[str, Any], *, depth: int =
     )
 
 
+def question_of_tenant(name: str, arguments: Mapping[str, Any]) -> str:
+    """Write the query for a field of the caller's tenant."""
+    tenant = SCHEMA.type_map["Tenant"]
+    assert isinstance(tenant, GraphQLObjectType)
+    field = tenant.fields[name]
+    declared = ", ".join(f"${key}: {field.args[key].type}" for key in arguments)
+    passed = ", ".join(f"{key}: ${key}" for key in arguments)
+    selection = _selection(get_named_type(field.type), depth=2, whole=False)
+    return f"query({declared}) {{ tenant {{ {name}({passed}) {selection} }} }}"
+
+
 def _selection(type_: Any, *, depth: int, whole: bool) -> str:
     if is_leaf_type(type_):
         return ""

@@ -30,6 +30,7 @@ from domain.ids import SYSTEM, ShareLinkId, TenantId, UploadId, new_share_link_i
 from domain.lock import LockManager
 from domain.page import Order, PageRequest
 from domain.principal import ALL_SCOPES, Principal
+from domain.records import Write
 from domain.share import SHARE_LINKS, ShareLink, ShareLinkKind
 from domain.tenant import USAGES, TenantRole, Usage
 from domain.upload import AppendBytes, Concatenation, CreateUpload, NewUpload, Upload, UploadStatus
@@ -38,12 +39,16 @@ from lighterage.assembly import KINDS
 from services.accounts import AccountService, SessionRules
 from services.audit import AuditLog
 from services.concatenating import Concatenator
+from services.files import FileService
 from services.finishing import Finisher
 from services.guests import Guests
 from services.keys import ApiKeyService
 from services.maintenance import MaintenanceService, Retention
+from services.purging import Purger
+from services.settling import UsageSettler
 from services.throttling import Rates, Throttle
 from services.uploads import UploadRules, UploadService
+from services.versions import VersionService
 from tests.support.mongo_server import fresh_name
 from tests.support.product import NOON, FakeBody, FakeClock, body, sha256
 from tests.support.s3 import S3Server, settings_for
@@ -119,8 +124,19 @@ class Failing:
 
 
 class FailingRecords(Failing):
-    def __init__(self, real: Any, plan: Plan) -> None:
-        super().__init__(real, plan, ["write"])
+    """
+    Args:
+        splits: Do several writes one after the other, each of which may be the one that fails: no transactions.
+    """
+
+    def __init__(self, real: Any, plan: Plan, *, splits: bool = False) -> None:
+        super().__init__(real, plan, [] if splits else ["write"])
+        if splits:
+            self.write = self._write_each
+
+    async def _write_each(self, *writes: Write) -> None:
+        for write in writes:
+            await self._plan.run("write", partial(self._real.write, write))
 
     def collection(self, kind: Any) -> Any:
         names = ["add", "get", "find", "get_many", "list", "count", "sum", "save", "increment", "delete", "scan"]
@@ -158,10 +174,13 @@ class Rig:
         blobs: LocalBlobs | S3Blobs,
         clock: FakeClock,
         make_locks: Callable[[], LockManager] = LocalLocks,
+        *,
+        splits: bool = False,
     ) -> None:
         self.records, self.blobs, self.clock = records, blobs, clock
         self.plan = Plan()
         self._make_locks = make_locks
+        self._splits = splits
         self._key = SigningKey("key_1", new_private_key(), NOON)
         self._throttle = Throttle(MemoryRateLimits(clock=clock), Rates(log_in=None, address=None, mail=None))
         self._users = 0
@@ -169,7 +188,7 @@ class Rig:
 
     def restart(self) -> None:
         self.plan.is_dead = False
-        records: Any = FailingRecords(self.records, self.plan)
+        records: Any = FailingRecords(self.records, self.plan, splits=self._splits)
         blobs: Any = FailingBlobs(self.blobs, self.plan)
         bus, locks = LocalEvents(), self._make_locks()
         tokens = TokenService(self._key, issuer="lighterage", clock=self.clock)
@@ -188,6 +207,13 @@ class Rig:
             clock=self.clock,
             rules=UploadRules(length_max=2**40, lifetime=LIFETIME, public_url="/files/"),
         )
+        purger = Purger(records=records, blobs=blobs, bus=bus, clock=self.clock)
+        self.files = FileService(
+            records=records, blobs=blobs, bus=bus, tokens=tokens, purger=purger, clock=self.clock, public_url=""
+        )
+        self.versions = VersionService(
+            records=records, blobs=blobs, bus=bus, purger=purger, clock=self.clock, kept_max=1
+        )
         self.maintenance = MaintenanceService(
             records=records,
             blobs=blobs,
@@ -196,6 +222,9 @@ class Rig:
             uploads=self.uploads,
             clock=self.clock,
             retention=Retention(),
+            settler=UsageSettler(records=records, clock=self.clock) if self._splits else None,
+            purger=purger,
+            more=(self.versions.settle,),
         )
 
     async def new_user(self) -> Principal:
@@ -384,9 +413,9 @@ class Joiner:
 
 
 @asynccontextmanager
-async def open_rig(top: Path) -> AsyncGenerator[Rig, None]:
+async def open_rig(top: Path, *, splits: bool = False) -> AsyncGenerator[Rig, None]:
     async with SqliteRecords.open(top / "records.db", KINDS) as records:
-        yield Rig(records, LocalBlobs(top / "blobs", fsync=False, free_bytes_min=0), FakeClock())
+        yield Rig(records, LocalBlobs(top / "blobs", fsync=False, free_bytes_min=0), FakeClock(), splits=splits)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.graphql_people import MARK, Everyone
-from tests.support.graphql_questions import places_of_ids, question, read_table
+from tests.support.graphql_questions import places_of_ids, question, question_of_tenant, read_table
 
 TABLE = Path(__file__).with_name("foreign-ids.tsv")
 ROWS = read_table(TABLE)
@@ -45,7 +45,7 @@ async def ask(everyone: Everyone, row: dict[str, str], who: str, *, there: bool)
     root, _, name = row["place"].split()[0].partition(".")
     person = everyone.people[who]
     arguments = await everyone.filled(json.loads(row["arguments"]), person, there=there)
-    text = question(root.lower(), name, arguments)
+    text = question_of_tenant(name, arguments) if root == "Tenant" else question(root.lower(), name, arguments)
     before = await everyone.state()
     if root == "Subscription":
         answer = await everyone.first_event(text, arguments, person)

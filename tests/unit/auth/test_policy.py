@@ -37,6 +37,7 @@ NEEDS = {
     Action.CHANGE_TENANT: (Scope.TENANT_ADMIN, ADMIN, False),
     Action.READ_AUDIT: (Scope.TENANT_ADMIN, ADMIN, False),
     Action.MANAGE_KEYS: (None, VIEWER, False),
+    Action.MANAGE_WEBHOOKS: (Scope.TENANT_ADMIN, ADMIN, False),
 }
 OF_A_LOG_IN = {Action.MANAGE_KEYS, Action.LEAVE_TENANT}
 

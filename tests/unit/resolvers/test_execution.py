@@ -137,6 +137,7 @@ EVERYTHING = (
     " file { id name contentType size sha256 status visibility resource { type id } metadata { key value } createdAt"
     " updatedAt expiresAt deletedAt version downloadUrl jobs { kind status attempt progress error result queuedAt }"
     " sqlSchema { format columns { name } }"
+    " versions { nodes { number size isCurrent createdBy { id } downloadUrl } }"
     " tenant { id slug name createdAt usage { fileCount } limits { trashRetentionDays }"
     " members { nodes { role joinedAt user { id } } } }"
     " uploadedBy { id } } } }"
