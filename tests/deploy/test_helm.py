@@ -196,6 +196,12 @@ def test_settings_that_it_sets_are_there(render):
         assert (settings.host, settings.port, str(settings.data_dir)) == ("0.0.0.0", 8000, "/data")
 
 
+def test_jobs_are_the_workers_where_there_are_some(render):
+    """Then the servers have their cores for uploads."""
+    assert "0" == only(render(*of("scale-out")), "ConfigMap")["data"]["LIGHTERAGE_WORKER_JOBS"]
+    assert "LIGHTERAGE_WORKER_JOBS" not in only(render(*of("one-server")), "ConfigMap")["data"]
+
+
 def test_secrets_stand_in_the_secret_only(render):
     """Whoever may read a ConfigMap may not log in."""
     objects = render("--set", "admin.password=very-secret", "--set", "mongo.url=mongodb://u:very-secret@h/")

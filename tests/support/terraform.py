@@ -106,13 +106,13 @@ def apply() -> None:
             work.run("apply", "-auto-approve", "-input=false", **aws)
             outputs = json.loads(work.run("output", "-json", **aws))
             made = work.run("state", "list", **aws).split()
-            print(f"applied {len(made)} things in {time.monotonic() - began:.0f} s:", *made, sep="\n  ")
+            print(f"applied {len(made)} things in {time.monotonic() - began:.0f} s:", *made, sep="\n  ", flush=True)
             print({name: output["value"] for name, output in outputs.items()})
             again = work.run("plan", "-input=false", **aws)
             print("nothing to change" if "No changes" in again else again)
             work.run("destroy", "-auto-approve", "-input=false", **aws)
         finally:
-            server.terminate()
+            server.kill()  # there is nothing in it that would have to be kept
 
 
 def _wait_for(port: int) -> None:

@@ -10,6 +10,7 @@ locals {
       AWS_STORAGE_BUCKET_NAME    = var.bucket
       AWS_S3_REGION_NAME         = var.region
       LIGHTERAGE_TRUSTED_PROXIES = data.aws_vpc.this.cidr_block
+      LIGHTERAGE_WORKER_JOBS     = "0" # jobs are the workers'
     },
     var.settings,
   )
