@@ -21,7 +21,7 @@ def needed(program: str | os.PathLike[str] | None, advice: str) -> str:
 
 @pytest.fixture(scope="session")
 def helm_program() -> str:
-    return needed(helm.find(), "needs helm: install Go, then make test-tools")
+    return needed(helm.find(), "needs helm: install it, or Go, then CI=1 make test-tools (builds for some minutes)")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ cannot be had it says so and goes on: the tests that need it skip, or fail where
 """
 
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -19,9 +20,17 @@ _LOCK = ROOT / ".tools" / ".lock"
 
 
 class Tool(NamedTuple):
+    """
+    Something to be got once.
+
+    Attributes:
+        is_for_ci: It takes minutes, which nobody should wait for before their first test: got where CI is set.
+    """
+
     name: str
     is_there: Callable[[], bool]
     get: Callable[[], None]
+    is_for_ci: bool = False
 
 
 TOOLS = (
@@ -29,7 +38,7 @@ TOOLS = (
     Tool("mongo-java-server, a MongoDB server", mongo_server.is_there, mongo_server.fetch),
     Tool("compose-go, to read docker-compose.yml", compose_go.is_there, compose_go.build),
     Tool("actionlint, to read workflows", actionlint.is_there, actionlint.build),
-    Tool("Helm, to render the chart", lambda: helm.find() is not None, helm.build),
+    Tool("Helm, to render the chart", lambda: helm.find() is not None, helm.build, is_for_ci=True),
     Tool("upload clients for Node.js and browsers", clients.are_there, clients.fetch),
     Tool("oidc-provider, an OpenID provider", oidc_server.is_there, oidc_server.fetch),
     Tool("newman, which runs Postman collections", newman.is_there, newman.fetch),
@@ -39,7 +48,7 @@ TOOLS = (
 
 def get(tool: Tool) -> None:
     """Get a tool unless it is there, and say what was done."""
-    if tool.is_there():
+    if tool.is_there() or (tool.is_for_ci and not os.environ.get("CI")):
         return
     print(f"test-tools: getting {tool.name}; this is done once.", flush=True)
     began = time.monotonic()
