@@ -31,12 +31,15 @@ for command in (
     keeping.expire,
     transfers.token,
     transfers.upload,
+    transfers.download,
+    transfers.export,
     transfers.query,
     receipts.verify,
     examining.doctor,
     serving.version,
 ):
     app.command()(command)
+app.command("import")(transfers.bring_back)  # the word is Python's own
 
 
 def main() -> None:

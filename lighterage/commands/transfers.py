@@ -1,5 +1,6 @@
 """The commands that ask a server: they need nothing of it but its address and a token."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lighterage.commands.shell import DEFAULT_URL, FAILURE_EXIT, ServerUrl, Token, errors, fail
+from lighterage.commands.shell import DEFAULT_URL, FAILURE_EXIT, AsJson, ServerUrl, Token, errors, fail, tell
 
 
 def token(
@@ -30,14 +31,64 @@ def upload(
     url: ServerUrl = DEFAULT_URL,
     chunk_mib: Annotated[int, typer.Option(min=1, max=5120, help="Send this many MiB in one request.")] = 64,
     again: Annotated[bool, typer.Option("--again", help="Upload anew, even if this file is there already.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Upload a file by tus; started again after a break it goes on where the server stands. Prints the file's id."""
     from lighterage import client
 
     try:
-        print(client.upload(url, token, path, chunk_bytes=chunk_mib * 2**20, again=again))
+        file_id = client.upload(url, token, path, chunk_bytes=chunk_mib * 2**20, again=again)
     except client.ClientError as error:
         fail(str(error))
+    tell(file_id, {"file": file_id, "size": path.stat().st_size}, as_json=as_json)
+
+
+def download(
+    file: Annotated[str, typer.Argument(metavar="ID", help="The file's id, in either form.")],
+    token: Token,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to; a folder, or a name. Not given: its own name here.")
+    ] = None,
+    url: ServerUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Download a file; started again after a break it goes on where it was. Its digest is checked. Prints the path."""
+    from lighterage.client import ClientError
+    from lighterage.fetching import download as fetch
+
+    try:
+        place = fetch(url, token, file, output)
+    except (ClientError, OSError) as error:
+        fail(str(error))
+    tell(str(place), {"path": str(place), "size": place.stat().st_size}, as_json=as_json)
+
+
+def export(token: Token, url: ServerUrl = DEFAULT_URL) -> None:
+    """Print what is known of every file that you may see: a JSON object a line, for `import` to bring back."""
+    from lighterage.client import ClientError
+    from lighterage.fetching import exported
+
+    try:
+        for document in exported(url, token):
+            print(json.dumps(document, ensure_ascii=False))
+    except ClientError as error:
+        fail(str(error))
+
+
+def bring_back(
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="What `export` printed.")],
+    token: Token,
+    url: ServerUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Give files the name, visibility, resource, metadata and end that an export says. Exit code 1: not all of them."""
+    from lighterage import fetching
+
+    with path.open(encoding="utf-8") as lines:
+        done, faults = fetching.bring_back(url, token, lines)
+    tell(f"changed {done} files", {"changed": done, "faults": faults}, as_json=as_json)
+    if faults:
+        fail("\n".join(faults))
 
 
 def query(
