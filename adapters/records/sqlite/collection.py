@@ -23,6 +23,7 @@ from domain.errors import NotFound
 from domain.page import Comparison, Condition, Order, Page, PageRequest, Value
 from domain.records import Add, Delete, Increment, Kind, R, Save, Write
 
+SORTED_MAX = 5000  # records; to read and sort so many takes some milliseconds
 _RANGES = {Comparison.AT_LEAST, Comparison.BELOW, Comparison.STARTS_WITH}
 
 
@@ -32,11 +33,13 @@ class _Way:
     How a page is read.
 
     Attributes:
+        used: Fields of fixed value that the index begins with.
         barred: Fields by which SQLite is not to choose another index than ours.
         is_ordered: By an index that has the records in order.
         is_short: No more records are met than the page has.
     """
 
+    used: AbstractSet[str]
     barred: AbstractSet[str]
     is_ordered: bool
     is_short: bool
@@ -84,7 +87,15 @@ class SqliteCollection(Generic[R]):
         way = self._way(where, order)
         if way.is_short:
             return self._page(self._reader.rows, tenant_id, where, order, page, way)
-        return await self._reader.in_thread(lambda rows: self._page(rows, tenant_id, where, order, page, way))
+
+        def read(rows: Rows) -> Page[R]:
+            found = way
+            if not way.is_ordered and self._are_many(rows, tenant_id, where, way):
+                # To sort them all would take longer than to go through the order until a page is full.
+                found = self._way(where, order, is_ordered=True)
+            return self._page(rows, tenant_id, where, order, page, found)
+
+        return await self._reader.in_thread(read)
 
     async def count(self, tenant_id: str, /, where: Sequence[Condition] = ()) -> int:
         return await self._number("count(*)", tenant_id, where)
@@ -148,24 +159,37 @@ class SqliteCollection(Generic[R]):
 
     # ---- how
 
-    def _way(self, where: Sequence[Condition], order: Order) -> "_Way":
+    def _way(self, where: Sequence[Condition], order: Order, *, is_ordered: bool = False) -> "_Way":
         """
         Choose the index to read a page by.
 
         SQLite itself chooses badly here: it cannot know which values are common. The one with the most fixed fields
         wins, where None does not count as much, for that is common; then one that has the order.
+
+        Args:
+            is_ordered: Choose among those that have the order, if there are any.
         """
         fixed = {one.field: one.value is not None for one in where if one.comparison is Comparison.EQUALS}
-        best, used, is_ordered = (0, False, 0), frozenset[str](), False
+        best, used = (False, 0, False, 0), frozenset[str]()
         for group in self._groups:
             prefix = list(takewhile(fixed.__contains__, group))
             has_order = group[len(prefix) : len(prefix) + 1] == (() if order.field == "id" else (order.field,))
-            score = (sum(fixed[field] for field in prefix), has_order, len(prefix))
+            score = (is_ordered and has_order, sum(fixed[field] for field in prefix), has_order, len(prefix))
             if score > best:
-                best, used, is_ordered = score, frozenset(prefix), has_order
+                best, used = score, frozenset(prefix)
         rest = [one for one in where if one.field not in used or one.comparison is not Comparison.EQUALS]
-        is_short = is_ordered and all(one.field == order.field and one.comparison in _RANGES for one in rest)
-        return _Way(fixed.keys() - used if best > (0, False, 0) else frozenset(), is_ordered, is_short)
+        is_short = best[2] and all(one.field == order.field and one.comparison in _RANGES for one in rest)
+        return _Way(used, fixed.keys() - used if any(best) else frozenset(), best[2], is_short)
+
+    def _are_many(self, rows: Rows, tenant_id: str, where: Sequence[Condition], way: "_Way") -> bool:
+        """Tell whether more records than should be sorted have the fixed values that a way begins with."""
+        begin = [one for one in where if one.comparison is Comparison.EQUALS and one.field in way.used]
+        if not begin:
+            return False
+        conditions, parameters = where_sql(begin)
+        some = f'SELECT 1 FROM {quoted(self._kind.name)} WHERE "tenant_id" = ?{conditions} LIMIT ?'  # noqa: S608
+        counted = rows(f"SELECT count(*) FROM ({some})", [tenant_id, *parameters, SORTED_MAX + 1])  # noqa: S608
+        return bool(counted[0][0] > SORTED_MAX)
 
     def _page(
         self,
