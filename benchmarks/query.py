@@ -196,12 +196,17 @@ def report(name: str, medians: dict[str, Measured]) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: only make the files")
+    parser.add_argument("--files", type=Path, help="a folder for the files, that are made once for many runs")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "query.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        make(Path(name), options.megabytes)
-        results = asyncio.run(compare(Path(name), options.rounds))
+        folder = options.files or Path(name)
+        if not (folder / "orders.jsonl").exists():
+            make(folder, options.megabytes)
+        if options.rounds == 0:
+            return
+        results = asyncio.run(compare(folder, options.rounds))
     options.out.parent.mkdir(exist_ok=True)
     machine = {
         "machine": platform.platform(),

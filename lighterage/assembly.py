@@ -102,6 +102,7 @@ from services.throttling import Rates, Throttle
 from services.tickets import Tickets
 from services.uploads import UploadRules, UploadService
 from services.versions import VersionService
+from services.warehousing import Warehousing
 from upload.endpoint import UploadEndpoint
 from upload.protocol.config import Config
 
@@ -290,6 +291,7 @@ async def open_product(
             path_of=path_of,
             clock=clock,
             selecting=_selecting(blobs, settings),
+            warehousing=_warehousing(settings),
             per_tenant_max=settings.query_per_tenant,
         )
         hooks = open_hooks(settings, records, sealer, audit, clock, courier)
@@ -621,6 +623,26 @@ async def _open_blobs(
 
 def _selecting(blobs: "LocalBlobs | S3Blobs", settings: Settings) -> SelectingBlobStore | None:
     return None if settings.s3_select == "off" or isinstance(blobs, LocalBlobs) else blobs
+
+
+def _warehousing(settings: Settings) -> Warehousing | None:
+    if settings.trino_url is None or settings.s3_bucket is None:
+        return None
+    from adapters.warehouses.trino import Trino, TrinoSettings
+
+    cluster = TrinoSettings(
+        url=settings.trino_url,
+        user=settings.trino_user,
+        catalog=settings.trino_catalog,
+        schema=settings.trino_schema,
+        password=revealed(settings.trino_password),
+    )
+    place = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
+    return Warehousing(
+        Trino(cluster),
+        location_of=lambda key: place + key.rpartition("/")[0] + "/",
+        bytes_min=settings.trino_mib_min * 2**20,
+    )
 
 
 async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) -> QueryEngine | None:

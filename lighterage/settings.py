@@ -340,6 +340,15 @@ class Settings(BaseModel):
     query_memory_mib: int = _setting(256, "Memory of each such process.", ge=64, le=65536)
     query_timeout_seconds: float = _setting(60, "A query that runs longer is ended.", gt=0, le=3600)
     query_per_tenant: int = _setting(4, "Queries of one tenant that run or wait at once.", ge=1, le=1024)
+    trino_url: HttpAddress | None = _setting(
+        None, "A Trino that runs queries over large CSV files in S3, as `https://trino.example.org:8443`."
+    )
+    trino_user: str = _setting("lighterage", "Who asks it.")
+    trino_password: SecretStr | None = _setting(None, "By which it knows them; over TLS only.")
+    trino_catalog: str = _setting("hive", "Its catalog of the Hive connector, which reads the bucket.")
+    trino_schema: str = _setting("default", "The schema in it in which tables may be made.")
+    trino_mib_min: int = _setting(1024, "Smaller files are read here.", ge=0)
+
     query_scan_bytes_max: int | None = _setting(
         None, "Size of a file that a query may read without a scan range. Not set: any.", ge=1
     )
@@ -435,6 +444,10 @@ def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]
         problems.append("DEBUG is on while listening on a public address: switch it off, or listen on 127.0.0.1.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or neither.")
+    if settings.trino_url is not None and settings.s3_bucket is None:
+        problems.append("LIGHTERAGE_TRINO_URL is set without a bucket: Trino reads files in S3 only.")
+    if settings.trino_password is not None and not str(settings.trino_url).startswith("https:"):
+        problems.append("LIGHTERAGE_TRINO_PASSWORD goes over TLS only: LIGHTERAGE_TRINO_URL must begin with https.")
     try:
         users_of(settings)
     except ValueError as error:

@@ -5,6 +5,7 @@ The engine writes the text, so that a result goes from its buffer to the socket 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from query.dialect.check import Output, Query
@@ -70,13 +71,33 @@ def record_sql(query: Query, lowering: Lowering, writing: Writing, rest: str) ->
 def header_text(outputs: tuple[Output, ...], output: OutputFormat) -> str:
     """The names of the columns, as a record of CSV."""
     special = output.delimiter + output.quote + output.record_delimiter + "\r\n"
+    return output.delimiter.join(_cell_text(one.name, special, output) for one in outputs) + output.record_delimiter
 
-    def cell(name: str) -> str:
-        if output.quote_fields is QuoteFields.ASNEEDED and not any(mark in special for mark in name):
-            return name
-        return output.quote + name.replace(output.quote, output.escape + output.quote) + output.quote
 
-    return output.delimiter.join(cell(one.name) for one in outputs) + output.record_delimiter
+def row_text(outputs: tuple[Output, ...], row: Sequence[object], output: OutputFormat) -> str:
+    """One record whose values are here already, as the engine would write it: CSV or JSON."""
+    if output.kind is OutputKind.CSV:
+        special = output.delimiter + output.quote + output.record_delimiter + "\r\n"
+        cells = [_cell_text(_plain_text(value), special, output) for value in row]
+        return output.delimiter.join(cells) + output.record_delimiter
+    pairs = [
+        f"{json.dumps(one.name, ensure_ascii=False)}:{json.dumps(value, ensure_ascii=False)}"
+        for one, value in zip(outputs, row, strict=True)
+        if value is not None or not can_be_missing(one.expr)
+    ]
+    return "{" + ",".join(pairs) + "}" + output.record_delimiter
+
+
+def _plain_text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cell_text(text: str, special: str, output: OutputFormat) -> str:
+    if output.quote_fields is QuoteFields.ASNEEDED and not any(mark in special for mark in text):
+        return text
+    return output.quote + text.replace(output.quote, output.escape + output.quote) + output.quote
 
 
 def _record(outputs: tuple[Output, ...], writing: Writing, *, is_ragged: bool) -> str:

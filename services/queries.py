@@ -19,6 +19,7 @@ from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, TenantId, is_id
 from domain.principal import Principal
 from domain.records import Records
+from domain.warehouse import WarehouseCounts
 from query.dialect.parser import parse
 from query.engine.facade import LocalFile, QueryEngine, QueryResult, Row, Statistics
 from query.engine.sources import QuerySource
@@ -26,6 +27,7 @@ from query.errors import QueryError
 from query.formats import InputFormat
 from services.pushing import record_end, request_of
 from services.reading import Format, OutputFormat, Reading, Select, format_of
+from services.warehousing import Plan, Warehousing
 
 BUSY_SECONDS = 2
 
@@ -110,6 +112,7 @@ class QueryService:
         engine: None where SQL is switched off.
         path_of: Gives a finished blob's path where the store keeps files of this machine, else None.
         selecting: The store, where it may run queries itself (services.pushing says which).
+        warehousing: A cluster that runs those over large files, where there is one.
         per_tenant_max: Queries of one tenant that run or wait at once; one more is told to try again.
     """
 
@@ -122,6 +125,7 @@ class QueryService:
         path_of: Callable[[BlobKey], str] | None,
         clock: Clock,
         selecting: SelectingBlobStore | None = None,
+        warehousing: Warehousing | None = None,
         per_tenant_max: int = 4,
     ) -> None:
         self._files = records.collection(FILES)
@@ -130,6 +134,7 @@ class QueryService:
         self._path_of = path_of
         self._clock = clock
         self._selecting = selecting
+        self._warehousing = warehousing
         self._per_tenant_max = per_tenant_max
         self._running: dict[TenantId, int] = defaultdict(int)
 
@@ -190,6 +195,12 @@ class QueryService:
                 async for answer in there:
                     yield answer
             return
+        plan = await self._planned(file, query, output)
+        if plan is not None:
+            async with self._counted(file), aclosing(self._select_afar(file, plan)) as afar:
+                async for found in afar:
+                    yield found
+            return
         async with self._open(file, query, output) as opened:
             async with aclosing(opened.result.events()) as events:
                 async for event in events:
@@ -231,6 +242,42 @@ class QueryService:
                 else:
                     last = event
                     yield Progress(stats(), file.size)
+        yield End(stats())
+
+    async def _planned(self, file: File, query: Select, output: OutputFormat) -> Plan | None:
+        """Give what a cluster is to do; None where we answer ourselves."""
+        if self._warehousing is None or self._engine is None:
+            return None
+        try:
+            reading = _reading_of(file, query.reading)
+            if not self._warehousing.wants(file, reading, self._engine.limits):
+                return None
+            columns = await self._engine.describe(self._source(file), reading)
+            return self._warehousing.plan(file, query.sql, reading, output, [column.name for column in columns])
+        except QueryError as error:
+            raise _fault(error) from error
+
+    async def _select_afar(self, file: File, plan: Plan) -> AsyncGenerator[bytes | Progress | End, None]:
+        assert self._warehousing is not None
+        assert self._engine is not None
+        began, rows, returned, scanned = self._clock.monotonic(), 0, 0, 0
+
+        def stats() -> Stats:
+            elapsed_ms = int((self._clock.monotonic() - began) * 1000)
+            return Stats(scanned, scanned, returned, rows, elapsed_ms)
+
+        try:
+            async with aclosing(self._warehousing.run(plan, self._engine.limits)) as events:
+                async for event in events:
+                    if isinstance(event, WarehouseCounts):
+                        scanned = event.bytes_scanned
+                        yield Progress(stats(), file.size)
+                    else:
+                        text, count = event
+                        rows, returned = rows + count, returned + len(text)
+                        yield text
+        except QueryError as error:
+            raise _fault(error) from error
         yield End(stats())
 
     async def schema_of(self, principal: Principal, file: File) -> FileSchema | None:
