@@ -138,7 +138,10 @@ class Processor:
 
     async def _end(self, job: Job, lease_id: str, step: Callable[[Job], Job]) -> Job:
         for _ in range(RETRIES_MAX):
-            found = await self._jobs.get(job.tenant_id, job.id)
+            known = await self._jobs.get_many(job.tenant_id, [job.id])
+            if job.id not in known:
+                raise LeaseLost  # its file went away, or has other content now
+            found = known[job.id]
             found.require_lease(lease_id)
             after = step(found)
             if not after.status.is_over:

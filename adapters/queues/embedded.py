@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.clock import Clock
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, LeaseLost, NotFound
 from domain.job import JOBS, Job
 from domain.page import Condition, Order, PageRequest, below, equals, one_of
 from domain.records import Records, Save, Write
@@ -75,6 +75,9 @@ class EmbeddedQueue:
         return (await self._jobs.list(tenant_id, where, order=_LONGEST_DUE, page=PageRequest(CANDIDATES))).items
 
     async def _found(self, job: Job, lease_id: str) -> Job:
-        found = await self._jobs.get(job.tenant_id, job.id)
+        try:
+            found = await self._jobs.get(job.tenant_id, job.id)
+        except NotFound as error:
+            raise LeaseLost from error  # its file went away, or has other content now
         found.require_lease(lease_id)
         return found

@@ -144,7 +144,7 @@ async def test_guest_works_on_nothing(world, leased):
         ("/jobs/{id}/extend", {"lease": "x", "progress": 2}, "progress"),
     ],
 )
-async def test_what_cannot_be_right_is_told_with_its_field(anna, leased, path, given, field):
+async def test_what_cannot_be_right_is_told_with_its_field_R001_23(anna, leased, path, given, field):
     answer = await ask(anna, path.format(id=leased["id"]), **given)
 
     assert (422, field) == (answer.status_code, answer.json()["path"][0])

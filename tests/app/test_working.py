@@ -198,6 +198,22 @@ async def test_worker_that_lost_its_lease_lets_go(tmp_path):
         assert taken[0].lease_id == (await jobs_of(world, await world.file_of(world.anna)))["scan"].lease_id
 
 
+async def test_file_that_was_purged_meanwhile_is_let_go(tmp_path):
+    """While it was scanned: the worker reports to nobody, and nothing comes back."""
+    async with open_world(tmp_path, processing="*=scan!") as world:
+        await world.anna.upload(b"some bytes")
+        received = await world.product.processing.processor.receive()
+        await world.product.services.files.delete(world.anna.principal, [(await world.file_of(world.anna)).id])
+        world.clock.advance(seconds=400 * 86400)
+        while await world.product.maintenance.run_once():
+            pass
+        scanner = FakeScanner(Verdict(Finding.CLEAN))
+
+        assert await worker(world, scanner=scanner).do(*received) is None
+        assert [] == await world.files_of(world.anna)
+        assert await world.product.processing.processor.receive() is None
+
+
 async def test_long_job_keeps_its_lease_and_tells_its_progress(tmp_path):
     async with open_world(tmp_path, processing="*=scan!") as world:
         await world.anna.upload(b"some bytes")

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import Conflict, LeaseLost
 from domain.job import ATTEMPTS_MAX, JOBS, JobStatus
-from domain.records import Add, Save
+from domain.records import Add, Delete, Save
 from tests.contract.queues.conftest import OTHER_FILE, over
 from tests.support.records import PARCELS, TALLIES, Tally, parcel
 
@@ -75,6 +75,19 @@ async def test_old_lease_can_do_nothing_R001_15(rig):
         await rig.queue.extend(old, old.lease_id, seconds=30)
 
     assert (JobStatus.RUNNING, new.lease_id) == ((found := await rig.stored(new)).status, found.lease_id)
+    assert {} == await rig.records.collection(TALLIES).get_many("tenant_a", ["tally_1"])
+
+
+async def test_lease_on_a_job_that_went_away_is_lost(rig):
+    """Its file was purged, or has other content and other jobs: what is reported of it has no effect."""
+    await rig.record("process")
+    job = await rig.queue.receive(seconds=30)
+    await rig.records.write(Delete(JOBS, job.tenant_id, job.id))
+    with pytest.raises(LeaseLost):
+        await rig.queue.acknowledge(job, job.lease_id, over(job), Add(TALLIES, Tally("tally_1", "tenant_a")))
+    with pytest.raises(LeaseLost):
+        await rig.queue.extend(job, job.lease_id, seconds=30)
+
     assert {} == await rig.records.collection(TALLIES).get_many("tenant_a", ["tally_1"])
 
 
