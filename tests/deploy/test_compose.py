@@ -86,6 +86,9 @@ def test_the_server_takes_its_settings_R003_16(project, profile):
     assert settings.debug is False
     assert (settings.mongo_url is not None, settings.s3_bucket is not None) == (profile == "full", profile == "full")
     assert (settings.oidc_issuer is not None) == (profile == "oidc")
+    queue = project(profile)["configs"]["queues"]["content"]
+    assert not settings.sqs_queues or f"{settings.sqs_queues.rpartition('/')[2]} {{" in queue
+    assert bool(settings.sqs_queues) == (profile == "full")
 
 
 def test_containers_may_do_nothing_that_they_need_not_R004_18(project):

@@ -8,7 +8,8 @@ output "bucket_arn" {
 }
 
 output "queue_url" {
-  value = aws_sqs_queue.jobs.url
+  description = "LIGHTERAGE_SQS_QUEUES; sqs.queueUrl of the Helm chart."
+  value       = aws_sqs_queue.jobs.url
 }
 
 output "failed_queue_url" {

@@ -12,6 +12,7 @@ locals {
       LIGHTERAGE_TRUSTED_PROXIES = data.aws_vpc.this.cidr_block
       LIGHTERAGE_WORKER_JOBS     = "0" # jobs are the workers'
     },
+    var.queue_url == "" ? {} : { LIGHTERAGE_SQS_QUEUES = var.queue_url },
     var.settings,
   )
   container = {

@@ -38,6 +38,12 @@ variable "bucket" {
   type = string
 }
 
+variable "queue_url" {
+  description = "queue_url of the module `core`. Not set: jobs are handed out by the records."
+  type        = string
+  default     = ""
+}
+
 variable "mongo_secret_arn" {
   description = "Secret (Secrets Manager) with LIGHTERAGE_MONGO_URL: several containers share their records."
   type        = string
