@@ -181,9 +181,16 @@ class ProcessingRules:
     def kinds(self) -> frozenset[str]:
         return frozenset(word.rstrip("!") for words in self.by_collection.values() for word in words)
 
-    def of(self, collection: str | None) -> tuple[str, ...]:
+    def of(self, collection: str | None, *, also: "ProcessingRules | None" = None) -> tuple[str, ...]:
+        """
+        Give the kinds of jobs of a collection's files, those that are required with their `!`.
+
+        Args:
+            also: Rules that come on top of these; they take nothing away.
+        """
         names = [EVERY_COLLECTION] if collection is None else [EVERY_COLLECTION, collection]
-        words = [word for name in names for word in self.by_collection.get(name, ())]
+        tables = [self.by_collection] if also is None else [self.by_collection, also.by_collection]
+        words = [word for table in tables for name in names for word in table.get(name, ())]
         required = {word for word in words if word.endswith("!")}
         return tuple(dict.fromkeys(word for word in words if f"{word}!" not in required))
 

@@ -33,12 +33,14 @@ class Limits:
         file_size_max: Bytes in one file.
         stored_bytes_max: Bytes in all its files and unfinished uploads together.
         content_types: Media types taken, `image/*` for a family.
+        processing: Jobs that its files get besides those that all tenants' get, as `domain.job.parse_rules` reads them.
     """
 
     file_size_max: int | None = None
     stored_bytes_max: int | None = None
     content_types: tuple[str, ...] | None = None
     trash_retention_days: int = 30
+    processing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ THUMBNAIL_EDGE = 256  # pixels
 HASH_BATCH_BYTES = 2**20
 
 
+BUILT_IN = frozenset({"digest", "scan", "thumbnail", "profile"})
+
+
 class JobRefused(Exception):
     """The job cannot be done with this file, today or tomorrow. The message is fit to be shown."""
 

@@ -23,6 +23,7 @@ for command in (
     people.user,
     people.seed,
     people.quota,
+    people.processing,
     serving.migrate,
     serving.settings,
     keeping.backup,

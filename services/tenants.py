@@ -7,6 +7,7 @@ from auth.policy import Action, require
 from domain.audit import AuditAction
 from domain.errors import InvalidValue, NotFound
 from domain.ids import SYSTEM, TenantId
+from domain.job import parse_rules
 from domain.principal import Principal
 from domain.records import Records, Save
 from domain.tenant import TENANTS, USAGES, Limits, Tenant, Usage
@@ -73,11 +74,30 @@ class TenantService:
 
     async def set_quota(self, slug: str, *, stored_bytes_max: int | None) -> Tenant:
         """Set how much a tenant may store; None: no limit. What is stored already stays."""
+        tenant = await self._by_slug(slug)
+        limits = replace(tenant.limits, stored_bytes_max=stored_bytes_max)
+        return await self._save_limits(tenant, limits, detail=f"quota {stored_bytes_max}")
+
+    async def set_processing(self, slug: str, rules: str | None) -> Tenant:
+        """
+        Set which jobs a tenant's files get besides those of all tenants, from the next upload on; None: no others.
+
+        Raises:
+            InvalidValue: They are no rules.
+        """
+        if rules is not None:
+            parse_rules(rules)
+        tenant = await self._by_slug(slug)
+        return await self._save_limits(tenant, replace(tenant.limits, processing=rules), detail=f"processing {rules}")
+
+    async def _by_slug(self, slug: str) -> Tenant:
         tenant = await self._tenants.find(SYSTEM, slug=slug)
         if tenant is None:
             raise NotFound("tenant")
-        changed = replace(tenant, limits=replace(tenant.limits, stored_bytes_max=stored_bytes_max))
-        detail = f"quota {stored_bytes_max}"
+        return tenant
+
+    async def _save_limits(self, tenant: Tenant, limits: Limits, *, detail: str) -> Tenant:
+        changed = replace(tenant, limits=limits)
         entry = self._audit.entry(AuditAction.TENANT_CHANGED, None, tenant_id=tenant.id, detail=detail)
         await self._records.write(Save(TENANTS, changed, tenant.revision), entry)
         return replace(changed, revision=tenant.revision + 1)

@@ -45,7 +45,7 @@ from domain.ids import (
     new_upload_id,
     new_version_id,
 )
-from domain.job import NO_RULES, ProcessingRules
+from domain.job import NO_RULES, ProcessingRules, parse_rules
 from domain.lock import Hold, LockManager
 from domain.metadata import new_upload_of
 from domain.page import Order, PageRequest, equals, one_of
@@ -328,13 +328,17 @@ class UploadService:
             version_id=version_id,
             concatenation_header=new.concatenation_header,
             collection=new.collection,
-            processing=self._rules.processing.of(new.collection),
+            processing=self._rules.processing.of(new.collection, also=await self._own_rules(tenant_id)),
             revision=1,  # once it is added
         )
 
     def _length_max(self, limits: Limits) -> int:
         """Give how long a file of the tenant may be: the server's limit or its own, whichever is less."""
         return min(self._rules.length_max, limits.file_size_max or self._rules.length_max)
+
+    async def _own_rules(self, tenant_id: TenantId) -> ProcessingRules | None:
+        text = (await self._limits.get(tenant_id)).processing
+        return None if text is None else parse_rules(text)
 
     async def _read_limits(self, tenant_id: str) -> Limits:
         return (await self._records.collection(TENANTS).get(SYSTEM, tenant_id)).limits

@@ -26,6 +26,7 @@ def queue(kind: Kinds = None, as_json: AsJson = False) -> None:
     A kind that Lighterage can do it does; any other it calls done, as a system outside would. Exit code 3: no job
     waits; 4: it failed.
     """
+    from jobs.handlers import BUILT_IN
     from jobs.worker import Worker
     from lighterage.processing import handlers_of
     from services.processing import Outcome
@@ -44,6 +45,10 @@ def queue(kind: Kinds = None, as_json: AsJson = False) -> None:
             done = await Worker(processor, able).do(job, file)
             return (done or job), file
         assert job.lease_id is not None
+        if job.kind in BUILT_IN:
+            # What nobody scanned must not be called scanned.
+            error = f"jobs of kind {job.kind} cannot be done here, as it is set up"
+            return await processor.reject(job, job.lease_id, error, may_retry=True), file
         return await processor.acknowledge(job, job.lease_id, Outcome({"by": "lighterage queue"})), file
 
     received = with_product(settings, work, with_sql=True)

@@ -64,3 +64,13 @@ def quota(
     bytes_max = None if size == "none" else int(size)
     with_product(settings, lambda product: product.services.tenants.set_quota(slug, stored_bytes_max=bytes_max))
     print(f"{slug} may store {'any number of' if size == 'none' else size} bytes")
+
+
+def processing(
+    slug: Annotated[str, typer.Argument(help="The tenant, by its name in addresses.")],
+    rules: Annotated[str, typer.Argument(help="As LIGHTERAGE_PROCESSING has them, `*=scan!`; `none` for no others.")],
+) -> None:
+    """Set which jobs a tenant's files get besides those of all tenants, from the next upload on."""
+    wanted = None if rules == "none" else rules
+    with_product(load_settings(), lambda product: product.services.tenants.set_processing(slug, wanted))
+    print(f"{slug}: {'nothing besides' if wanted is None else wanted}")

@@ -183,6 +183,16 @@ async def test_rules_of_a_collection_come_on_top_of_those_for_all(tmp_path):
     assert {("digest", False), ("scan", True)} == {(job.kind, job.is_required) for job in jobs}
 
 
+async def test_rules_of_a_tenant_come_on_top_of_those_for_all(world, anna, bert):
+    """They take nothing away, and hold for no other tenant."""
+    await world.limit(anna, processing="maps=process; *=scan!")
+    await anna.upload(CONTENT, collection="maps")
+    await bert.upload(CONTENT)
+
+    assert {"process", "scan"} == set((await world.file_of(anna)).awaits)
+    assert () == (await world.file_of(bert)).awaits
+
+
 async def test_killed_between_job_and_file_is_set_right(world, anna, monkeypatch):
     """A database without transactions may be cut off there; the next round lets the file follow."""
     await map_of(world, anna)

@@ -47,6 +47,19 @@ def test_queue_processes_one_message_at_a_time_R001_16_R001_21(data_dir):
     assert "no job waits" in third.output
 
 
+def test_rules_of_a_tenant_are_set_and_taken_away(data_dir):
+    """From the next upload on; what is no rule is refused. And what nobody scanned is not called scanned."""
+    upload_maps(data_dir, 0)
+    wrong, unknown = run("processing", "anna", "scan"), run("processing", "nobody", "*=scan!")
+    assert 0 == run("processing", "anna", "*=scan!").exit_code
+    upload_maps(data_dir, 1)
+    taken = run("processing", "anna", "none")
+
+    assert (1, 1, 0) == (wrong.exit_code, unknown.exit_code, taken.exit_code)
+    tried = run("queue", "--kind", "scan")
+    assert (4, True) == (tried.exit_code, "cannot be done here" in tried.output)
+
+
 def test_queue_leaves_other_kinds_alone(data_dir):
     """What a worker of ours is to do is not called done by hand."""
     upload_maps(data_dir, 1)
