@@ -2,7 +2,7 @@
 
 import { browser, scenario, seen } from './harness.mjs'
 
-for (const part of ['account', 'files', 'uploads', 'sharing', 'team', 'look']) {
+for (const part of ['account', 'files', 'uploads', 'sharing', 'team', 'look', 'pictures']) {
   const { run } = await import(`./client/${part}.mjs`)
   await run(scenario)
 }

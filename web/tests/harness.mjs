@@ -12,7 +12,7 @@ import { chromium } from 'playwright-core'
 export const [base, email, password, pictures] = process.argv.slice(2)
 if (pictures === undefined) throw new Error('usage: client.mjs BASE EMAIL PASSWORD PICTURES')
 
-const TIMEOUT_MS = 15_000
+const TIMEOUT_MS = 30_000
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
 function tell(message) {

@@ -15,8 +15,8 @@ import {
 } from '../harness.mjs'
 
 const MIB = 2 ** 20
-const SIZE = 24 * MIB // the kernel alone holds some MiB of what a browser has sent
-const RATE = 12 * MIB // a second
+const SIZE = 14 * MIB // the kernel alone holds some MiB of what a browser has sent
+const RATE = 6 * MIB // a second
 
 /** Wait until so many bytes of an upload went out, and give how many its row says. */
 async function partOf(page, name, percent) {
