@@ -20,6 +20,7 @@ from query.streams import Stream
 from query.views import ABSENT, pointer, quoted, step_sql, unnest_sql
 
 DOCUMENT_BYTES_MAX: Final = 32 << 20  # S3 Select stops at 1 MB a record; a whole document may be somewhat larger here
+NESTING_MAX: Final = 1000  # of a document; S3 Select does not say its own
 _SAMPLE_BYTES: Final = 1 << 16
 _DESCRIBED_RECORDS: Final = 100
 _TYPE_OF: Final = {str: Type.STRING, bool: Type.BOOL, int: Type.INT, float: Type.FLOAT}
@@ -88,6 +89,8 @@ class ValueSplitter:
             mark = token[0]
             if mark in (b"{", b"["):
                 depth += 1
+                if depth > NESTING_MAX:
+                    raise QueryError("JSONParsingError", f"values are nested deeper than {NESTING_MAX} levels")
             elif mark in (b"}", b"]"):
                 depth -= 1
                 if depth == 0:
