@@ -127,8 +127,11 @@ class VersionService:
             )
             return
         kept = [one for one in await old_versions(self._records, file) if one.is_of(file)]
+        before = self._clock.now() - GRACE
         for spare in kept[self._kept_max :]:
-            await self._purger.remove_version(spare)
+            # One that was touched just now may be about to become the present one; its own turn comes.
+            if spare.touched_at < before:
+                await self._purger.remove_version(spare)
         if version.id in {one.id for one in kept[: self._kept_max]}:
             settled = replace(await self._verified(version), is_settled=True)
             await self._versions.save(settled, expected_revision=version.revision)

@@ -1,6 +1,7 @@
 """Versions: a file gets another content by an upload, keeps those before it within bounds, and can go back."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -156,6 +157,25 @@ async def test_only_so_many_are_kept(tmp_path):
         for version in gone:
             with pytest.raises(NotFound):
                 await world.product.blobs.stat(version.key)
+
+
+async def test_one_too_many_stays_while_it_is_being_chosen(tmp_path):
+    """Without transactions its bytes would go from under the file that is about to have them."""
+    async with open_world(tmp_path, versions_max=1) as world:
+        anna, records = world.anna, world.product.records.collection(FILE_VERSIONS)
+        await anna.upload(b"1")
+        file = await add_version(world, anna, await world.file_of(anna), b"22")
+        file = await add_version(world, anna, file, b"333")
+        first = (await world.product.services.versions.list_of_file(anna.principal, file))[-1]
+        world.clock.advance(seconds=61)
+        touched = replace(await records.get(anna.tenant_id, first.id), touched_at=world.clock.now())
+        await records.save(touched, expected_revision=first.revision)
+        await world.product.maintenance.run_once()
+        during = await contents_of(world, anna, file)
+        await settle(world)
+
+        assert [(3, b"333"), (2, b"22"), (1, b"1")] == during
+        assert [(3, b"333"), (2, b"22")] == await contents_of(world, anna, file)
 
 
 async def test_file_goes_with_all_its_versions(world, anna, file, files):
