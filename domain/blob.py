@@ -186,6 +186,14 @@ class SelectingBlobStore(Protocol):
         ...
 
 
+class LinkingBlobStore(Protocol):
+    """A store that others may read a blob from without us, by an address that is good for a short time."""
+
+    async def link(self, key: BlobKey, *, seconds: int, content_type: str, disposition: str) -> str:
+        """Make an address under which the store answers with these two header fields."""
+        ...
+
+
 class SweepingBlobStore(Protocol):
     """A store in which a crash may leave unfinished blobs that no record names."""
 

@@ -30,7 +30,7 @@ from auth.sealing import Sealer
 from auth.tokens import TokenService, new_private_key
 from domain.apikey import API_KEYS
 from domain.audit import AUDIT_EVENTS
-from domain.blob import BlobKey, BlobStore, SelectingBlobStore
+from domain.blob import BlobKey, BlobStore, LinkingBlobStore, SelectingBlobStore
 from domain.clock import Clock, SystemClock
 from domain.errors import Conflict, LighterageError
 from domain.event import FILE_EVENTS
@@ -269,7 +269,14 @@ async def open_product(
         )
         purger = Purger(records=records, blobs=blobs, bus=bus, clock=clock)
         files = FileService(
-            records=records, blobs=blobs, bus=bus, tokens=tokens, purger=purger, clock=clock, public_url=public_url
+            records=records,
+            blobs=blobs,
+            bus=bus,
+            tokens=tokens,
+            purger=purger,
+            clock=clock,
+            public_url=public_url,
+            linking=_linking(blobs, settings),
         )
         versions = VersionService(
             records=records, blobs=blobs, bus=bus, purger=purger, clock=clock, kept_max=settings.versions_max
@@ -619,6 +626,10 @@ async def _open_blobs(
         part_slots_max=settings.s3_part_slots,
     )
     return await stack.enter_async_context(S3Blobs(bucket, clock=clock, spool=spool, observer=meters.row)), None
+
+
+def _linking(blobs: "LocalBlobs | S3Blobs", settings: Settings) -> LinkingBlobStore | None:
+    return None if settings.downloads == "stream" or isinstance(blobs, LocalBlobs) else blobs
 
 
 def _selecting(blobs: "LocalBlobs | S3Blobs", settings: Settings) -> SelectingBlobStore | None:

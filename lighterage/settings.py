@@ -194,6 +194,11 @@ class Settings(BaseModel):
         "Sign the SHA-256 of bodies; parts are then sent when they are whole. Not set: only over plain HTTP to another"
         " machine. Off there, only TCP's checksum notices what the network changes.",
     )
+    downloads: Literal["stream", "redirect"] = _setting(
+        "stream",
+        "How bytes reach clients: through this server, or, with a bucket, straight from there by a signed address that "
+        "is good for five minutes. A browser's page may then read them only if the bucket's CORS rules let it.",
+    )
     s3_select: Literal["off", "aws"] = _setting(
         "off",
         "Let the store run queries itself: `aws`, for a bucket at AWS whose account has S3 Select; no other store is "
@@ -454,6 +459,8 @@ def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]
         problems.append(f"{error}.")
     if (settings.oidc_issuer is None) != (settings.oidc_audience is None):
         problems.append("LIGHTERAGE_OIDC_ISSUER and LIGHTERAGE_OIDC_AUDIENCE go together: set both or neither.")
+    if settings.downloads == "redirect" and settings.s3_bucket is None:
+        problems.append("LIGHTERAGE_DOWNLOADS=redirect needs a bucket: set LIGHTERAGE_S3_BUCKET.")
     if settings.users_table is not None and not settings.open_users:
         problems.append("LIGHTERAGE_USERS_TABLE has one directory for all: set LIGHTERAGE_OPEN_USERS too.")
     if (settings.smtp_username is None) != (settings.smtp_password is None):

@@ -103,6 +103,11 @@ CONTENT_ANSWERS = (
         {"Content-Range": "Which they are."},
     ),
     Answer(304, "The client has them."),
+    Answer(
+        307,
+        "They come straight from the store, where `LIGHTERAGE_DOWNLOADS` says so.",
+        headers={"Location": "For a few minutes."},
+    ),
 )
 CONTENT_FAULTS = (
     "unauthenticated",
@@ -178,6 +183,9 @@ async def answer_content(request: Request, content: FileContent) -> Response:
         headers["repr-digest"] = format_sha256(bytes.fromhex(file.sha256))
     if is_not_modified(request.headers.get("if-none-match"), etag=etag):
         return Response(status_code=304, headers=headers)
+    if request.method == "GET" and (address := await content.link(disposition=headers["content-disposition"])):
+        # The right to the bytes is in this address, so nobody may keep it.
+        return Response(status_code=307, headers={"location": address, "cache-control": "no-store"})
     # 14.2: "A server MUST ignore a Range header field received with a request method [...] for which range handling is
     # not defined. For this specification, GET is the only method for which range handling is defined."
     wanted = request.headers.get("range") if request.method == "GET" else None

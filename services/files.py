@@ -8,7 +8,7 @@ from typing import Final
 
 from auth.policy import Action, audience_conditions, can_see, require
 from auth.tokens import TokenService
-from domain.blob import BlobStore
+from domain.blob import BlobStore, LinkingBlobStore
 from domain.clock import Clock
 from domain.errors import (
     Conflict,
@@ -54,6 +54,7 @@ from services.waking import waking
 SKIPPED_MAX = 10_000  # files in front of a page that is asked for by number; each is read
 DELETE_MAX = 100  # files in one request
 DOWNLOAD_LIFETIME_MAX = timedelta(days=7)
+LINK_SECONDS = 300  # for a download to begin at the store, that was sent there
 EVENTS_BATCH = 100
 EVENTS_POLL_SECONDS = 5.0  # how late an event of another process may come where no signal does
 
@@ -147,10 +148,19 @@ class FileChanges:
 class Content:
     """A file whose bytes the caller may read."""
 
-    def __init__(self, file: File, blobs: BlobStore, *, inline: bool) -> None:
+    def __init__(self, file: File, blobs: BlobStore, *, inline: bool, linking: LinkingBlobStore | None = None) -> None:
         self.file = file
         self.inline = inline
         self._blobs = blobs
+        self._linking = linking
+
+    async def link(self, *, disposition: str) -> str | None:
+        """Give an address of the store's own for these bytes; None where they are to come through here."""
+        if self._linking is None:
+            return None
+        return await self._linking.link(
+            self.file.key, seconds=LINK_SECONDS, content_type=self.file.content_type, disposition=disposition
+        )
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` up to `end`, exclusive."""
@@ -168,7 +178,12 @@ class FileService:
         purger: Purger,
         clock: Clock,
         public_url: str,
+        linking: LinkingBlobStore | None = None,
     ) -> None:
+        """
+        Args:
+            linking: The same store as `blobs`, where downloads are to go past us.
+        """
         self._records = records
         self._files = records.collection(FILES)
         self._events = records.collection(FILE_EVENTS)
@@ -179,6 +194,7 @@ class FileService:
         self._versions = records.collection(FILE_VERSIONS)
         self._clock = clock
         self._public_url = public_url
+        self._linking = linking
         # A thousand who watch one tenant wake at the same moment and ask the same.
         self._next_events = Joined(self._read_events)
         self._files_now = Joined(self._read_file)
@@ -304,7 +320,7 @@ class FileService:
         if file.is_gone(now=self._clock.now()):
             raise NotFound("file")
         file.require_ready()
-        return Content(file, self._blobs, inline=inline)
+        return Content(file, self._blobs, inline=inline, linking=self._linking)
 
     async def download_url(
         self, principal: Principal, file: File, *, ttl_seconds: int, inline: bool, version: FileVersion | None = None

@@ -339,6 +339,10 @@ class S3Blobs:
     def select(self, key: BlobKey, request: Mapping[str, object]) -> AsyncGenerator[bytes | SelectCounts, None]:
         return select(self._bucket, self._object_key(key), request)
 
+    async def link(self, key: BlobKey, *, seconds: int, content_type: str, disposition: str) -> str:
+        fields = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        return await self._bucket.presigned(self._object_key(key), seconds=seconds, **fields)
+
     # ---- names
 
     def _object_key(self, key: BlobKey) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import secrets
+import urllib.request
 
 import boto3
 import pytest
@@ -51,6 +52,26 @@ async def test_form_lands_in_the_folder_of_its_sender_R000_4_R000_13_R000_17_R00
 
     assert made.json()["key"].startswith("anna@example.org/")
     assert (content.status_code, content.content) == (206, b"name")
+
+
+async def test_download_goes_straight_to_the_store_where_that_is_set_R001_36(tmp_path, bucket):
+    """By an address that the store itself checks; the name and the type are ours, and nothing of it is kept."""
+    settings = bucket | {"downloads": "redirect"}
+    async with open_world(tmp_path, clock=SystemClock(), **settings) as world:
+        made = (await post_file(world.anna, CSV, name="sales ä.csv")).json()
+        async with world.anna.http as http:
+            sent = await http.get(made["content"])
+            head = await http.head(made["content"])
+        async with world.bert.http as http:
+            other = await http.get(made["content"])
+    with urllib.request.urlopen(sent.headers["location"]) as answer:
+        content, name = answer.read(), answer.headers["content-disposition"]
+
+    assert (sent.status_code, sent.headers["cache-control"]) == (307, "no-store")
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(CSV)))
+    assert other.status_code == 404
+    assert content == CSV
+    assert name.endswith("filename*=UTF-8''sales%20%C3%A4.csv")
 
 
 async def test_avatar_lands_in_the_bucket_R004_14_R004_15(tmp_path, bucket, s3_server):
