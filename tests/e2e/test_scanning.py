@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +14,7 @@ import pytest
 
 from lighterage.client import upload
 from tests.support import clamd
-from tests.support.product_server import ServerProcess, new_token
+from tests.support.product_server import ROOT, ServerProcess, environment_of, new_token
 
 pytestmark = pytest.mark.slow
 
@@ -59,3 +62,29 @@ def test_files_are_scanned_before_they_can_be_read(tmp_path: Path) -> None:
                 assert (body == content) is (answer == 200)
         finally:
             server.terminate()
+
+
+def test_worker_beside_the_server_does_the_jobs_and_ends_when_told(tmp_path: Path) -> None:
+    """`lighterage worker` on the same records: with LIGHTERAGE_WORKER_JOBS=0 nobody else would."""
+    token = asyncio.run(new_token(tmp_path / "data"))
+    settings = {
+        "LIGHTERAGE_PROCESSING": "*=digest!",
+        "LIGHTERAGE_WORKER_JOBS": "0",
+        "LIGHTERAGE_QUERY_WORKERS": "0",
+    }
+    server = ServerProcess(tmp_path / "data", **settings)
+    command = [sys.executable, "-m", "lighterage", "worker"]
+    environment = environment_of(tmp_path / "data") | settings
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline().startswith("working on digest")
+            (tmp_path / "a").write_bytes(b"hello")
+            file_id = upload(server.url, token, tmp_path / "a", chunk_bytes=2**20)
+            assert "ready" == settled(f"{server.url}/api/v1/files/{file_id}", token)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            code = worker.wait(SECONDS_MAX)
+            server.terminate()
+
+    assert 0 == code
