@@ -80,6 +80,7 @@ class Files(Protocol):
         self, principal: Principal, file_id: FileId, changes: FileChanges, *, if_version: int | None
     ) -> File: ...
     async def delete(self, principal: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]: ...
+    async def purge(self, principal: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]: ...
     async def restore(self, principal: Principal, file_ids: Sequence[FileId]) -> list[File | LighterageError]: ...
     async def download_url(self, principal: Principal, file: File, *, ttl_seconds: int, inline: bool) -> str | None: ...
 
@@ -193,6 +194,10 @@ class FileQueryString(Given):
     deleted: Annotated[bool, Field(description="Also one in the trash.")] = False
 
 
+class DeleteQuery(Given):
+    purge: Annotated[bool, Field(description="For good, and not into the trash; for admins.")] = False
+
+
 class ChangeBody(GivenJson):
     """What is to be different; null takes away what may be absent."""
 
@@ -259,8 +264,9 @@ def file_operations(files: Files, receiver: Receiver) -> list[Operation]:
         return json_response(document_of(file), ETag=f'"{file.revision}"')
 
     async def delete(request: Request) -> Response:
-        file_id = parse_file_id(request.path_params["id"])
-        one_of(await files.delete(principal_of(request), [file_id]))
+        principal, given = principal_of(request), read_query(request, DeleteQuery)
+        act = files.purge if given.purge else files.delete
+        one_of(await act(principal, [parse_file_id(request.path_params["id"])]))
         return Response(status_code=204)
 
     async def restore(request: Request) -> Response:
@@ -325,10 +331,11 @@ def file_operations(files: Files, receiver: Receiver) -> list[Operation]:
             "DELETE",
             "/api/v1/files/{id}",
             "deleteFile",
-            "Put a file into the trash",
+            "Put a file into the trash, or remove it for good",
             _GROUP,
             delete,
-            (Answer(204, "It is there."),),
+            (Answer(204, "Done."),),
+            query=DeleteQuery,
             faults=("conflict",),
         ),
         Operation(

@@ -355,6 +355,16 @@ async def test_deleted_file_is_in_the_trash_and_comes_back_R003_31(anna):
     assert (await ask(anna, "GET", f"{path}/content")).status_code == 200
 
 
+async def test_purged_file_is_gone_for_good(world, anna):
+    """Its bytes and its room too."""
+    path = f"/api/v1/files/{(await post_file(anna)).json()['id']}"
+    purged = await ask(anna, "DELETE", f"{path}?purge=true")
+    shown = await ask(anna, "GET", f"{path}?deleted=true")
+
+    assert [204, 404] == [purged.status_code, shown.status_code]
+    assert (await world.usage_of(anna)).bytes_total == 0
+
+
 async def test_public_file_is_for_everybody_until_it_is_not_R003_30(world, anna, bert):
     """A guest and another tenant read its bytes; of its record they learn nothing."""
     made = (await post_file(anna, is_public="true")).json()
