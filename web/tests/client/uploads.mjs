@@ -16,7 +16,7 @@ import {
 
 const MIB = 2 ** 20
 const SIZE = 14 * MIB // the kernel alone holds some MiB of what a browser has sent
-const RATE = 6 * MIB // a second
+const RATE = 4 * MIB // a second
 
 /** Wait until so many bytes of an upload went out, and give how many its row says. */
 async function partOf(page, name, percent) {
@@ -106,7 +106,9 @@ export async function run(scenario) {
   await scenario('pause and resume', async () => {
     const content = bytes(SIZE, 7)
     const { wire, page } = await underWay('paused.bin', content)
-    const moving = await uploadRow(page, 'paused.bin').locator('small').first().innerText()
+    const row = uploadRow(page, 'paused.bin').locator('small').first()
+    await row.filter({ hasText: 'left' }).waitFor()
+    const moving = await row.innerText()
     await page.getByRole('button', { name: 'Pause paused.bin' }).click()
     await uploadRow(page, 'paused.bin').and(page.locator('[data-state="paused"]')).waitFor()
     const before = await partOf(page, 'paused.bin', 40)
