@@ -5,7 +5,7 @@ import importlib.metadata
 import secrets
 import string
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -486,11 +486,7 @@ async def running_jobs(product: Product) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        # Again and again: `asyncio.wait_for` of Python 3.11, as a database driver uses it, may swallow a cancellation.
-        while pending := {task for task in tasks if not task.done()}:
-            for task in pending:
-                task.cancel()
-            await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+        await _end(tasks)
 
 
 def _throttle(settings: Settings, clock: Clock) -> Throttle:
@@ -577,13 +573,16 @@ async def _open_records(stack: AsyncExitStack, settings: Settings, bus: LocalEve
     if settings.mongo_url is not None:
         from adapters.records.mongo import MongoRecords
 
-        mongo = MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
-        return await stack.enter_async_context(mongo)
+        mongo = await stack.enter_async_context(
+            MongoRecords.open(settings.mongo_url, KINDS, database_name=settings.mongo_database)
+        )
+        await _pour(stack, mongo.changes(FILE_EVENTS), bus)
+        return mongo
     waits_for_disk = not is_in_memory(str(settings.data_dir))
     path = settings.data_dir / "lighterage.db"
     opening = SqliteRecords.open(path, KINDS, syncs=settings.fsync, waits_for_disk=waits_for_disk)
     records = await stack.enter_async_context(opening)
-    await _pour(stack, records, bus)
+    await _pour(stack, records.changes(), bus)
     return records
 
 
@@ -670,19 +669,21 @@ async def _open_engine(stack: AsyncExitStack, settings: Settings, clock: Clock) 
     return await stack.enter_async_context(QueryEngine(limits, now=clock.now))
 
 
-async def _pour(stack: AsyncExitStack, records: SqliteRecords, bus: LocalEvents) -> None:
+async def _pour(stack: AsyncExitStack, changes: AsyncGenerator[None, None], bus: LocalEvents) -> None:
     """Let changes that other processes make to the database wake the listeners of this one."""
 
     async def pour() -> None:
-        async for _ in records.changes():
-            bus.wake_all()
-            await asyncio.sleep(WAKE_INTERVAL_SECONDS)
+        async with aclosing(changes):
+            async for _ in changes:
+                bus.wake_all()
+                await asyncio.sleep(WAKE_INTERVAL_SECONDS)
 
-    task = asyncio.create_task(pour())
+    stack.push_async_callback(_end, {asyncio.create_task(pour())})
 
-    async def stop() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
-    stack.push_async_callback(stop)
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    # Again and again: `asyncio.wait_for` of Python 3.11, as a database driver uses it, may swallow a cancellation.
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""Signals within one process. Between processes on one machine the records' own change signal is poured in."""
+"""Signals within one process. Between processes the records' own change signal is poured in."""
 
 import asyncio
 from collections import defaultdict

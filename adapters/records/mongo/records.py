@@ -9,7 +9,7 @@ import asyncio
 import builtins
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, Self
 
@@ -38,6 +38,7 @@ from domain.errors import Conflict, InvalidValue, LighterageError, NotFound, Sto
 from domain.page import Condition, Order, Page, PageRequest, Value
 from domain.records import Add, Delete, Increment, Kind, R, Save, Write
 
+CHANGES_POLL_SECONDS = 0.2
 SERVER_TIMEOUT_MS = 3000  # to find a server that takes writes; after it a caller learns that there is none
 ANSWER_TIMEOUT_MS = 10_000  # for one answer of a server that was found
 DATABASE_NAME = "lighterage"
@@ -110,6 +111,22 @@ class MongoRecords:
     async def ping(self) -> None:
         with _faults():
             await self._database["_state"].update_one({"_id": "beat"}, {"$inc": {"beats": 1}}, upsert=True)
+
+    async def changes(self, kind: Kind[Any]) -> AsyncGenerator[None, None]:
+        """
+        Yield once, and then soon after a record of this kind was added, by whichever process.
+
+        The number of records is asked for each 200 ms, which the server has at hand. One that was added while another
+        was deleted is missed, as is everything while the server is away: whoever waits looks for himself at times.
+        """
+        number, known = 0, -1
+        while True:
+            with contextlib.suppress(StoreUnavailable), _faults():
+                number = await self._database[kind.name].estimated_document_count()
+            if number != known:
+                known = number
+                yield
+            await asyncio.sleep(CHANGES_POLL_SECONDS)
 
     async def _close(self) -> None:
         for collection in self._collections.values():

@@ -1,6 +1,7 @@
 """What is MongoDB's alone: documents as an operator sees them, servers that are away, bounded memory."""
 
 import asyncio
+import contextlib
 import gc
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -251,3 +252,21 @@ async def test_indexes_are_those_that_the_kinds_need(records: MongoRecords, mong
 
     expected = {"_id_", "by.id", "by.created_at", "by.state.created_at", "by.owner.size_bytes", "by.expires_at"}
     assert expected | {"unique.code", "unique.shelf.slot", "sequence.number", "the operator's own"} == set(found)
+
+
+async def test_what_another_process_adds_is_told_of(mongo_url: str) -> None:
+    """Within a fifth of a second, for any server of the protocol; a server that is away ends nothing."""
+    async with (
+        MongoRecords.open(mongo_url, KINDS, database_name="changes") as here,
+        MongoRecords.open(mongo_url, KINDS, database_name="changes") as there,
+        contextlib.aclosing(here.changes(TALLIES)) as changes,
+    ):
+        await anext(changes)
+        told = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)
+        assert not told.done()
+
+        await there.collection(TALLIES).add(Tally("new", "tenant_1"))
+
+        async with asyncio.timeout(5):
+            await told
