@@ -255,9 +255,13 @@ function List({ isTrash }: { isTrash: boolean }) {
       onKeyDown={onKey}
     >
       {newer.value > 0 && (
-        <button type="button" class="newer" onClick={() => reload()}>
-          {text.files.newer}
-        </button>
+        <div role="row">
+          <div role="gridcell">
+            <button type="button" class="newer" onClick={() => reload()}>
+              {text.files.newer}
+            </button>
+          </div>
+        </div>
       )}
       {all.length === 0 && <Skeleton />}
       <Virtual

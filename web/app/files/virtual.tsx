@@ -40,7 +40,7 @@ export function Virtual({ count, rowHeight, class: name = '', label, children, o
   const to = Math.min(range.to, count)
   useEffect(() => onSeen?.(to, from), [to, from, count])
   return (
-    <div ref={box} class={`virtual ${name}`} tabIndex={-1}>
+    <div ref={box} class={`virtual ${name}`}>
       <div style={{ blockSize: `${count * rowHeight}px` }} class="virtual-space">
         <div role={role} aria-label={label} style={{ transform: `translateY(${from * rowHeight}px)` }}>
           {children(from, to)}

@@ -99,7 +99,7 @@ export async function run(scenario) {
     const [download] = await Promise.all([guest.waitForEvent('download'), guest.getByRole('link', { name: 'Download' }).click()])
     const saved = await (await import('node:fs/promises')).readFile(await download.path(), 'utf8')
     await page.locator('.link-list').getByRole('button', { name: 'Revoke' }).click()
-    await page.getByRole('dialog').last().getByRole('button', { name: 'Revoke' }).click()
+    await page.getByRole('dialog').filter({ hasText: 'Revoke this link?' }).last().getByRole('button', { name: 'Revoke' }).click()
     await page.locator('.link-list .over').waitFor()
     await guest.goto(address)
     const gone = await guest.getByRole('heading', { level: 1 }).innerText()
