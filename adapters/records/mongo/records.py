@@ -121,7 +121,7 @@ class MongoRecords:
         """
         number, known = 0, -1
         while True:
-            with contextlib.suppress(StoreUnavailable), _faults():
+            with contextlib.suppress(LighterageError), _faults():
                 number = await self._database[kind.name].estimated_document_count()
             if number != known:
                 known = number
