@@ -302,6 +302,7 @@ async def open_product(
             per_tenant_max=settings.query_per_tenant,
         )
         hooks = open_hooks(settings, records, sealer, audit, clock, courier)
+        posting = PostingService(records=records, uploads=uploads)
         services = Services(
             accounts=accounts,
             audit=audit,
@@ -326,12 +327,12 @@ async def open_product(
             ),
             files=files,
             directory=await open_directory(stack, settings, records, blobs, clock, public_url=public_url),
-            posting=PostingService(records=records, uploads=uploads),
+            posting=posting,
             manifests=ManifestService(records=records, files=files),
             tenants=TenantService(records=records, audit=audit),
             uploads=uploads,
             queries=queries,
-            saving=SavingService(records=records, queries=queries, uploads=uploads),
+            saving=SavingService(queries=queries, posting=posting),
             shares=ShareService(
                 records=records,
                 blobs=blobs,

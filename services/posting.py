@@ -1,5 +1,6 @@
 """
-The use case of a file that comes whole in one request, as a form or as a body: stored and finished, or nothing is left.
+The use case of a file that comes whole in one body, of a request or of our own making: stored and finished, or nothing
+is left.
 
 Nobody can continue it, for nobody was told an address; so what breaks off is dropped at once.
 """
@@ -52,7 +53,7 @@ class PostingService:
         if upload.status is not UploadStatus.COMPLETED:
             try:
                 upload = await self._receive(principal, upload, body, body_length, late)
-            except LighterageError:
+            except BaseException:  # given up by its caller, too
                 await self._drop(principal, upload.id)
                 raise
         if upload.status is not UploadStatus.COMPLETED:

@@ -1,24 +1,19 @@
-"""
-The result of a query as a file of its own: it lands like any upload, with quota, digest and event.
-
-What is cut off leaves no file: the unfinished upload is dropped, by this request or, after a crash, by maintenance.
-"""
+"""The result of a query as a file of its own: it lands like any upload, with quota, digest and event."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from auth.policy import Action, require
-from domain.errors import LengthExceeded, LighterageError, StoreUnavailable
-from domain.file import FILES, File
+from domain.errors import LengthExceeded, StoreUnavailable
+from domain.file import File
 from domain.ids import FileId
 from domain.principal import Principal
-from domain.records import Records
-from domain.upload import AppendBytes, BodyEnd, Checksum, NewUpload, Upload, UploadStatus
+from domain.upload import BodyEnd, Checksum, NewUpload
+from services.posting import PostingService
 from services.queries import End, Progress, QueryService, Stats
 from services.reading import OutputFormat, OutputKind, Select
-from services.uploads import UploadService
 
 CHUNK_BYTES_MAX = 256 * 1024  # what stores are promised
 
@@ -34,10 +29,9 @@ class SavedResult:
 class SavingService:
     """Saves results."""
 
-    def __init__(self, *, records: Records, queries: QueryService, uploads: UploadService) -> None:
-        self._files = records.collection(FILES)
+    def __init__(self, *, queries: QueryService, posting: PostingService) -> None:
         self._queries = queries
-        self._uploads = uploads
+        self._posting = posting
 
     async def save(
         self, principal: Principal, file_id: FileId, query: Select, output: OutputFormat, new: NewUpload
@@ -56,24 +50,11 @@ class SavingService:
         async with aclosing(self._queries.select_text(principal, file_id, query, output)) as events:
             # A statement that fails at once leaves nothing to be dropped.
             result = _ResultBody(await anext(events), events)
-            upload = await self._uploads.begin(principal, replace(new, content_type=_TYPES[output.kind]))
-            try:
-                upload = await self._land(principal, upload, result)
-            except BaseException:
-                await self._drop(principal, upload)
-                raise
-        assert result.stats is not None, "a result ends with what it took"
-        return SavedResult(await self._files.get(upload.tenant_id, upload.file_id), result.stats)
-
-    async def _land(self, principal: Principal, upload: Upload, result: "_ResultBody") -> Upload:
-        landed = await self._uploads.append(principal, AppendBytes(upload.id, offset=0, is_last=True), result)
-        if landed.status is not UploadStatus.COMPLETED:
+            file = await self._posting.post(principal, replace(new, content_type=_TYPES[output.kind]), result)
+        if file is None:
             raise StoreUnavailable("server")  # it stops, and took no more of the result
-        return landed
-
-    async def _drop(self, principal: Principal, upload: Upload) -> None:
-        with suppress(LighterageError):  # gone already, or maintenance finds it when it expires
-            await self._uploads.terminate(principal, upload.id)
+        assert result.stats is not None, "a result ends with what it took"
+        return SavedResult(file, result.stats)
 
 
 class _ResultBody:

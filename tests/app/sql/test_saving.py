@@ -194,7 +194,7 @@ class EndlessQueries:
 async def test_whoever_gives_up_leaves_nothing(server: Server, kept):
     """A cancelled save takes its half of the file along, and ends its query."""
     queries, product = EndlessQueries(), server.world.product
-    saving = SavingService(records=product.records, queries=queries, uploads=product.services.uploads)  # type: ignore[arg-type]
+    saving = SavingService(queries=queries, posting=product.services.posting)  # type: ignore[arg-type]
     new = NewUpload(name="half.csv")
     task = asyncio.create_task(
         saving.save(server.world.anna.principal, server.people.id, Select(OSLO), OutputFormat(), new)
@@ -211,7 +211,7 @@ async def test_whoever_gives_up_leaves_nothing(server: Server, kept):
 async def test_result_that_is_stopped_keeps_no_half(server: Server, kept):
     """By whoever ends its upload, or by a server that goes: what came is whole records, but not all of them."""
     queries, product = EndlessQueries(), server.world.product
-    saving = SavingService(records=product.records, queries=queries, uploads=product.services.uploads)  # type: ignore[arg-type]
+    saving = SavingService(queries=queries, posting=product.services.posting)  # type: ignore[arg-type]
     new = NewUpload(name="half.csv")
     task = asyncio.create_task(
         saving.save(server.world.anna.principal, server.people.id, Select(OSLO), OutputFormat(), new)
