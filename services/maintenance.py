@@ -26,6 +26,7 @@ from domain.tenant import TENANTS
 from domain.ticket import TICKETS
 from domain.upload import UPLOADS, Concatenation, Upload, UploadStatus
 from domain.user import SESSIONS
+from services.batches import each
 from services.changes import file_event
 from services.digests import digest_of
 from services.purging import Purger
@@ -199,7 +200,7 @@ class MaintenanceService:
         before = self._clock.now() - self._retention.grace
         where = [equals("status", UploadStatus.ASSEMBLING), below("updated_at", before)]
         found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
-        return await self._each(found, self._recover)
+        return await each(found, self._recover)
 
     async def _recover(self, upload: Upload) -> None:
         # That its bytes are not what was declared, or of a type that is not taken, or that the file they were for is
@@ -216,7 +217,7 @@ class MaintenanceService:
             below("updated_at", before),
         ]
         found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
-        return await self._each(found, self._join)
+        return await each(found, self._join)
 
     async def _join(self, final: Upload) -> None:
         with suppress(ChecksumMismatch, ContentTypeNotAllowed):
@@ -229,14 +230,14 @@ class MaintenanceService:
         for status in (UploadStatus.CREATED, UploadStatus.IN_PROGRESS):
             where = [equals("status", status), below("expires_at", self._clock.now())]
             found = await self._uploads.scan(where, order=Order("expires_at"), limit=BATCH)
-            done += await self._each(found, self._upload_service.expire)
+            done += await each(found, self._upload_service.expire)
         return done
 
     async def compute_digests(self) -> int:
         """Read files whose digest is not known, and hold them to the one that was declared."""
         where = [equals("sha256", None), one_of("status", (FileStatus.READY, FileStatus.PROCESSING))]
         found = await self._files.scan(where, order=Order("created_at"), limit=BATCH)
-        return await self._each(found, self._compute_digest)
+        return await each(found, self._compute_digest)
 
     async def _compute_digest(self, file: File) -> None:
         try:
@@ -258,7 +259,7 @@ class MaintenanceService:
     async def expire_files(self) -> int:
         """Remove files whose time is over, bytes and all."""
         found = await self._files.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
-        return await self._each(found, self._purge)
+        return await each(found, self._purge)
 
     async def purge_trash(self) -> int:
         """Remove files that were long enough in the trash of their tenant."""
@@ -276,7 +277,7 @@ class MaintenanceService:
             tenant = tenants.get(file.tenant_id)
             days = tenant.limits.trash_retention_days if tenant else 0
             if file.is_trash_over(retention_days=days, now=now):
-                done += await self._each([file], self._purge)
+                done += await each([file], self._purge)
         return done
 
     async def _purge(self, file: File) -> None:
@@ -316,75 +317,48 @@ class MaintenanceService:
         for status in over:
             where = [equals("status", status), below("updated_at", before)]
             found = await self._uploads.scan(where, order=Order("updated_at"), limit=BATCH)
-            done += await self._each(found, forget)
+            done += await each(found, forget)
         return done
 
     async def forget_events(self) -> int:
         """Remove events older than anyone may ask for."""
         before = self._clock.now() - self._retention.events
-        found = await self._events.scan([below("at", before)], order=Order("at"), limit=BATCH)
-        for event in found:
-            await self._events.delete(event.tenant_id, event.id)
-        return len(found)
+        return await _forget(self._events, "at", before)
 
     async def forget_sessions(self) -> int:
         """Remove log-ins that ran out; their refresh tokens are no good any more."""
         sessions = self._records.collection(SESSIONS)
-        found = await sessions.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
-        for session in found:
-            await sessions.delete(session.tenant_id, session.id)
-        return len(found)
+        return await _forget(sessions, "expires_at", self._clock.now())
 
     async def forget_tickets(self) -> int:
         """Remove what was sent by mail and is too old to be used."""
         tickets = self._records.collection(TICKETS)
-        found = await tickets.scan([below("expires_at", self._clock.now())], order=Order("expires_at"), limit=BATCH)
-        for ticket in found:
-            await tickets.delete(ticket.tenant_id, ticket.id)
-        return len(found)
+        return await _forget(tickets, "expires_at", self._clock.now())
 
     async def forget_audit_events(self) -> int:
         """Remove what was done longer ago than is kept."""
         events = self._records.collection(AUDIT_EVENTS)
         before = self._clock.now() - self._retention.audit
-        found = await events.scan([below("at", before)], order=Order("at"), limit=BATCH)
-        for event in found:
-            await events.delete(event.tenant_id, event.id)
-        return len(found)
+        return await _forget(events, "at", before)
 
     async def forget_links(self) -> int:
         """Remove share links that ended long ago, and with them the last hint at whoever used them."""
         links = self._records.collection(SHARE_LINKS)
         before = self._clock.now() - self._retention.links
-        found = await links.scan([below("over_at", before)], order=Order("over_at"), limit=BATCH)
-        for link in found:
-            await links.delete(link.tenant_id, link.id)
-        return len(found)
+        return await _forget(links, "over_at", before)
 
     async def forget_leases(self) -> int:
         """Remove leases that nobody has held for long."""
         before = self._clock.now() - self._retention.tombstones
-        found = await self._leases.scan([below("until", before)], order=Order("until"), limit=BATCH)
-        for lease in found:
-            await self._leases.delete(lease.tenant_id, lease.id)
-        return len(found)
+        return await _forget(self._leases, "until", before)
 
-    async def _each(self, found: Sequence[T], act: Callable[[T], Awaitable[object]]) -> int:
-        done = 0
-        faults: list[LighterageError] = []
-        for one in found:
-            try:
-                await act(one)
-            except (Conflict, NotFound):
-                # Somebody was faster, a user or another process; what is left to do the next round finds.
-                continue
-            except LighterageError as error:
-                faults.append(error)
-                continue
-            done += 1
-        if faults:
-            raise faults[0]
-        return done
+
+async def _forget(collection: Collection[R], field: str, before: datetime) -> int:
+    """Remove some of the records whose time is past."""
+    found = await collection.scan([below(field, before)], order=Order(field), limit=BATCH)
+    for record in found:
+        await collection.delete(record.tenant_id, record.id)
+    return len(found)
 
 
 async def _until_none(work: Callable[[], Awaitable[int]]) -> int:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from auth.policy import Action, require
 from domain.blob import BlobStore
 from domain.clock import Clock
-from domain.errors import Conflict, FileDeleted, FileNotReady, LighterageError, NotFound
+from domain.errors import FileDeleted, FileNotReady, NotFound
 from domain.event import EventBus, FilesChanged
 from domain.file import FILES, File, FileStatus
 from domain.ids import FileId, FileVersionId, TenantId, is_id, new_version_id
@@ -14,6 +14,7 @@ from domain.page import Order, below, equals
 from domain.principal import Principal
 from domain.records import Delete, Records, Save
 from domain.version import FILE_VERSIONS, FileVersion, present_version, with_content
+from services.batches import each
 from services.changes import old_versions, taking_over
 from services.digests import digest_of
 from services.purging import Purger
@@ -101,20 +102,7 @@ class VersionService:
         before = self._clock.now() - GRACE
         where = [equals("is_settled", False), below("touched_at", before)]
         found = await self._versions.scan(where, order=Order("touched_at"), limit=BATCH)
-        done = 0
-        faults: list[LighterageError] = []
-        for version in found:
-            try:
-                await self._settle(version)
-            except (Conflict, NotFound):
-                continue  # chosen again, or removed, in the meantime
-            except LighterageError as error:
-                faults.append(error)
-                continue
-            done += 1
-        if faults:
-            raise faults[0]
-        return done
+        return await each(found, self._settle)
 
     async def _settle(self, version: FileVersion) -> None:
         file = await self._file(version.tenant_id, version.file_id)

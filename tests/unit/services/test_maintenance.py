@@ -12,6 +12,7 @@ from domain.page import Order, PageRequest
 from domain.upload import UPLOADS, UploadStatus
 from domain.user import SESSIONS
 from services import maintenance as module
+from services.batches import each
 from tests.support.product import PASSWORD, Caller, World, sha256
 from tests.support.upload_client import TUS
 
@@ -103,7 +104,7 @@ async def test_file_taken_out_of_the_trash_is_not_purged(world):
     (in_trash,) = await files.delete(world.anna.principal, [file.id])
     await files.restore(world.anna.principal, [file.id])
 
-    assert 0 == await world.product.maintenance._each([in_trash], world.product.maintenance._purge)
+    assert 0 == await each([in_trash], world.product.maintenance._purge)
     assert b"hello" == await world.content_of(await world.file_of(world.anna))
     assert 1 == (await world.usage_of(world.anna)).file_count
 
