@@ -1,13 +1,10 @@
 """compose-go, which reads compose files as `docker compose` does: `make test-tools` builds it into `.tools/bin`."""
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
-from tests.support.sources import ROOT
+from tests.support import golang
 
-PROGRAM = ROOT / ".tools" / "bin" / "compose-check"
+PROGRAM = golang.TOOLS / "compose-check"
 _SOURCE = Path(__file__).parent / "compose"
 
 
@@ -17,8 +14,4 @@ def is_there() -> bool:
 
 def build() -> None:
     """Build it; Go keeps the old one if that fails."""
-    go = shutil.which("go")
-    if go is None:
-        raise FileNotFoundError("needs go")
-    PROGRAM.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([go, "build", "-o", PROGRAM, "."], cwd=_SOURCE, env={**os.environ}, check=True)
+    golang.build("build", "-o", PROGRAM, ".", cwd=_SOURCE)

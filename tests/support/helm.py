@@ -1,14 +1,13 @@
 """Helm for tests: `make test-tools` builds it into `.tools/bin`; it renders the chart, no cluster is asked."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from tests.support import golang
 from tests.support.sources import ROOT
 
 MODULE = "helm.sh/helm/v3/cmd/helm@v3.22.0"
-TOOLS = ROOT / ".tools" / "bin"
+TOOLS = golang.TOOLS
 CHART = ROOT / "deploy" / "helm" / "lighterage"
 KUBERNETES = "1.34.0"  # built from source, Helm takes itself for one of 1.20
 
@@ -21,8 +20,4 @@ def find() -> Path | None:
 
 def build() -> None:
     """Build it: some minutes, once."""
-    go = shutil.which("go")
-    if go is None:
-        raise FileNotFoundError("needs go")
-    TOOLS.mkdir(parents=True, exist_ok=True)
-    subprocess.run([go, "install", MODULE], env={**os.environ, "GOBIN": str(TOOLS)}, check=True)
+    golang.build("install", MODULE)

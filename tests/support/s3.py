@@ -17,9 +17,10 @@ import pytest
 
 from adapters.blobs.bucket import S3Settings
 from adapters.blobs.parts import PART_SIZE_BYTES_MIN
+from tests.support import golang
 
 MODULE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-TOOLS = Path(__file__).parents[2] / ".tools" / "bin"
+TOOLS = golang.TOOLS
 ACCESS_KEY, SECRET_KEY = "tester", "a-secret-for-tests"
 START_SECONDS_MAX = 10
 
@@ -79,11 +80,7 @@ def find() -> Path | None:
 
 def build() -> None:
     """Build the server's program; Go keeps the old one if that fails."""
-    go = shutil.which("go")
-    if go is None:
-        raise FileNotFoundError("needs go")
-    TOOLS.mkdir(parents=True, exist_ok=True)
-    subprocess.run([go, "install", MODULE], env={**os.environ, "GOBIN": str(TOOLS)}, check=True)
+    golang.build("install", MODULE)
 
 
 @contextmanager
