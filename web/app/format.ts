@@ -44,6 +44,11 @@ export function formatBytes(bytes: number): string {
   }).format(value)
 }
 
+/** The same, with the exact number behind it where that says more. */
+export function formatExactBytes(bytes: number): string {
+  return bytes < 1000 ? formatBytes(bytes) : `${formatBytes(bytes)} (${formatNumber(bytes)})`
+}
+
 export function formatSpeed(bytesPerSecond: number): string {
   return text.uploads.perSecond(formatBytes(bytesPerSecond))
 }

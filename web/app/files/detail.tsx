@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks'
 
 import { accepted, ask, authorised, messageOf, Problem } from '../api'
-import { formatBytes, formatMoment, formatNumber } from '../format'
+import { formatBytes, formatExactBytes, formatMoment, formatNumber } from '../format'
 import { graphql, type ResultOf } from '../graphql'
 import { isAdmin, mayUpload } from '../home'
 import { FILE_ROW, nameOf, noted } from '../operations'
@@ -185,7 +185,7 @@ function Details({ file }: { file: Detail }) {
   const folder = noted(file, 'folder')
   const rows: [string, string | null][] = [
     [text.file.status, text.files.status[file.status] ?? file.status],
-    [text.files.size, `${formatBytes(file.size)} (${formatNumber(file.size)})`],
+    [text.files.size, formatExactBytes(file.size)],
     [text.file.type, file.contentType],
     [text.visibility.label, text.visibility[file.visibility]],
     [text.file.folder, folder === '' ? null : folder],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { formatBytes, formatDuration, formatShare, formatSpeed, shareOf } from '../format'
+import { formatBytes, formatDuration, formatExactBytes, formatShare, formatSpeed, shareOf } from '../format'
 
 test.each([
   [0, '0 bytes'],
@@ -15,6 +15,11 @@ test.each([
   [8e15, '8 PB'],
 ])('%d bytes are read as %s', (bytes, expected) => {
   expect(formatBytes(bytes)).toBe(expected)
+})
+
+test('the exact number stands behind a rounded size, and is not said twice', () => {
+  expect(formatExactBytes(75)).toBe('75 bytes')
+  expect(formatExactBytes(1234)).toBe('1.23 kB (1,234)')
 })
 
 test.each([
